@@ -1,0 +1,67 @@
+"""Typed events and their fan-out.
+
+Listeners are plain functions of one event that must not block; one that needs to
+wait brings its own bounded queue. Publishing never raises: a failing listener is
+logged and the others still hear.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStateChanged:
+    """An upstream went from one state to another; `reason` is for people, redacted."""
+
+    server: str
+    state: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OfferChanged:
+    """What one upstream offers was read (again)."""
+
+    server: str
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogChanged:
+    """The merged view changed; `kinds` is a subset of {tools, prompts, resources}."""
+
+    kinds: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceUpdated:
+    """An upstream says a resource changed; `uri` is the one that clients use."""
+
+    uri: str
+
+
+Event = ServerStateChanged | OfferChanged | CatalogChanged | ResourceUpdated
+Listener = Callable[[Event], None]
+
+
+@dataclass(slots=True)
+class Events:
+    """The exchange's bell wire: whoever subscribed hears every event, in order."""
+
+    _listeners: list[Listener] = field(default_factory=list)
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Add a listener; the returned function removes it again."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def publish(self, event: Event) -> None:
+        for listener in tuple(self._listeners):
+            try:
+                listener(event)
+            except Exception:  # boundary: a listener's fault must not reach whoever rings the bell
+                logger.exception("events.listener_failed event=%s", type(event).__name__)

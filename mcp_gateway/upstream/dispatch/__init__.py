@@ -1,0 +1,1 @@
+"""The wires to upstream servers: stdio pipes, Streamable HTTP, legacy HTTP+SSE."""
