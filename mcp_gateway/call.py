@@ -16,7 +16,7 @@ from mcp_gateway.revisions import LATEST_MODERN, is_modern
 from mcp_gateway.security.principal import LOCAL, Principal
 from mcp_gateway.wire import Raw, RawParams
 
-__all__ = ["Call", "Client", "QUIET", "Sink"]
+__all__ = ["QUIET", "Call", "Client", "Sink"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,8 @@ class Sink(Protocol):
 class _Quiet:
     """The sink of a caller that listens to nothing."""
 
-    owner = ""
-    token = None
+    owner: str = ""
+    token: str | int | None = None
 
     def notify(self, method: str, params: RawParams) -> None:
         return

@@ -40,7 +40,7 @@ RawParams = dict[str, Any]
 RequestId = int | str
 
 MAX_DEPTH = 100
-"""Nesting accepted in one message; our choice: deeper JSON is an attack or a fault, and Python parsers stop near 200."""
+"""Nesting accepted in one message. Our choice: deeper is an attack or a fault, and Python parsers stop near 200."""
 
 
 class Malformed(ValueError):
