@@ -1,0 +1,28 @@
+"""What upstreams have answered before: memory in front of a file.
+
+A *tier* keeps *entries* (exact bytes with an age and the server they came from). The
+*key* of an entry says everything the answer depends on. A *generation* is a server's
+flush number: raising it makes all of that server's entries dead at once.
+"""
+
+from mcp_gateway.cache.base import Cache, Clock, Entry, EntryCache, TierStats, load_backend, steady_clock
+from mcp_gateway.cache.generations import Generations
+from mcp_gateway.cache.memory import MemoryCache
+from mcp_gateway.cache.sqlite import SqliteCache
+from mcp_gateway.cache.tiered import CacheStats, TieredCache, open_cache
+
+__all__ = [
+    "Cache",
+    "CacheStats",
+    "Clock",
+    "Entry",
+    "EntryCache",
+    "Generations",
+    "MemoryCache",
+    "SqliteCache",
+    "TierStats",
+    "TieredCache",
+    "load_backend",
+    "open_cache",
+    "steady_clock",
+]

@@ -1,0 +1,275 @@
+"""The cache's file: one table of sealed rows through sqlitedict, one of flush numbers.
+
+Used by one thread only. Entries enter and leave by key; anything wrong with the file
+leaves as `sqlite3.Error` or `OSError`, and what that means is `SqliteCache`'s business.
+
+sqlitedict's own defaults are changed throughout: JSON instead of pickle, WAL, every
+statement its own transaction, no stack per statement. The file is made ready with
+plain `sqlite3` first, so that a bad file fails here and not in sqlitedict's thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+from queue import Empty, Queue
+from typing import Any
+
+from sqlitedict import SqliteDict, SqliteMultithread
+
+from mcp_gateway.cache import row
+from mcp_gateway.cache.base import Clock, Entry
+from mcp_gateway.cache.generations import EVERYTHING, Generations
+
+logging.getLogger("sqlitedict").setLevel(logging.CRITICAL)  # it logs a dozen lines per failed statement; we log one
+
+SCHEMA = 1
+"""`PRAGMA user_version` of the file; a file of another schema starts afresh."""
+
+BUSY_MS = 250
+"""How long a statement waits for another process. sqlitedict's 5 s would stall every read behind it."""
+
+STEP_ROWS = 256
+"""Rows one maintenance statement touches, so that reads get in between. Our choice."""
+
+FUTURE_S = 60.0
+"""A row from further ahead than this was written by a clock that was wrong."""
+
+BROKEN = frozenset(
+    {
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_FORMAT,
+        sqlite3.SQLITE_ERROR,
+        sqlite3.SQLITE_MISMATCH,
+    }
+)
+"""Result codes after which the file is no use any more. SQLITE_ERROR: its tables are not the ones we made."""
+
+_TABLES = f"""
+CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, value BLOB);
+CREATE INDEX IF NOT EXISTS expiry ON entries ({row.EXPIRES_AT});
+CREATE TABLE IF NOT EXISTS generations (server TEXT PRIMARY KEY, number INTEGER NOT NULL);
+"""
+
+
+class _Connection(SqliteMultithread):  # type: ignore[misc]  # sqlitedict has no types
+    """sqlitedict's thread, which ends without a traceback on standard error and remembers why."""
+
+    def run(self) -> None:
+        try:
+            super().run()
+        except sqlite3.Error:
+            self.exception = sys.exc_info()
+
+
+class _Dict(SqliteDict):  # type: ignore[misc]  # sqlitedict has no types
+    def _new_conn(self) -> _Connection:
+        return _Connection(self.filename, autocommit=True, journal_mode="WAL", outer_stack=False)
+
+
+class Table:
+    """One file while it is open. Rows stand in order of writing, so the oldest are evicted first."""
+
+    def __init__(self, path: Path, *, max_bytes: int, max_rows: int, clock: Clock, generations: Generations) -> None:
+        self.path = path
+        self.max_bytes = max_bytes
+        self.max_rows = max_rows
+        self.rows = 0
+        self.used_bytes = 0
+        self.evicted = 0
+        self._clock = clock
+        self._generations = generations
+        self._dict: Any = None
+        self._secret = b""
+        self._inode = -1
+        self._numbers_sum: int | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self._dict is not None
+
+    def open(self) -> None:
+        make_ready(self.path)
+        self._secret = row.load_secret(self.path.with_name(self.path.name + ".key"))
+        self._inode = self.path.stat().st_ino
+        self._dict = _Dict(
+            str(self.path), "entries", autocommit=True, journal_mode="WAL", encode=row.encode, decode=row.decode,
+            outer_stack=False,
+        )  # fmt: skip
+        self._select(f"PRAGMA busy_timeout = {BUSY_MS}")
+        self._select("PRAGMA journal_size_limit = 4194304")
+        self._adopt()
+
+    def close(self) -> None:
+        """Never raises and never waits long: the file may be gone, or its thread stuck."""
+        if self._dict is None:
+            return
+        thread, self._dict, closing_dict = self._dict.conn, None, self._dict
+        closing_dict.close(do_log=False, force=True)
+        thread.join(timeout=1.0)
+
+    def check_in_place(self) -> None:
+        """Raises FileNotFoundError when the file we have open is no longer the one at the path."""
+        if self.path.stat().st_ino != self._inode:
+            raise FileNotFoundError(f"{self.path} was replaced")
+
+    def read(self, key: str) -> Entry | None:
+        """The live entry under a key. A row without our seal is deleted. Hears of other processes' flushes."""
+        [(stored, numbers_sum)] = self._select(
+            "SELECT (SELECT value FROM entries WHERE key = ?), (SELECT sum(number) FROM generations)", (key,)
+        )
+        if numbers_sum != self._numbers_sum:
+            self._adopt()
+        if stored is None:
+            return None
+        try:
+            entry = row.unseal(self._secret, key, row.decode(stored))
+        except row.Forged:
+            self._delete("key = ?", (key,))
+            return None
+        now = self._clock()
+        usable = now < entry.expires_at and entry.stored_at <= now + FUTURE_S
+        return entry if usable and entry.generation >= self._generations.current(entry.server) else None
+
+    def write(self, entries: Mapping[str, Entry]) -> None:
+        self._dict.update([(key, row.seal(self._secret, key, entry)) for key, entry in entries.items()])
+        self.rows += len(entries)
+        self._measure()
+        while self.used_bytes > self.max_bytes and self._evict():
+            self._measure()
+
+    def save_numbers(self, numbers: Mapping[str | None, int]) -> None:
+        for server, number in numbers.items():
+            self._select(
+                "INSERT INTO generations VALUES (?, ?)"
+                " ON CONFLICT (server) DO UPDATE SET number = max(number, excluded.number)",
+                (EVERYTHING if server is None else server, number),
+            )
+
+    def purge(self) -> Iterator[None]:
+        """Remove what has expired, then the oldest above the caps: a step a turn."""
+        now = self._clock()
+        while self._delete(
+            f"rowid IN (SELECT rowid FROM entries WHERE {row.EXPIRES_AT} <= ? LIMIT ?)",  # noqa: S608 - a literal
+            (now, STEP_ROWS),
+        ):
+            yield
+        self._count()
+        while (self.used_bytes > self.max_bytes or self.rows > self.max_rows) and self._evict():
+            self._count()
+            yield
+        self._select(f"PRAGMA incremental_vacuum({STEP_ROWS})")
+        self._measure()
+
+    def clear(self, server: str | None, newest_at: float) -> Iterator[None]:
+        """Remove the rows of a server (None: of all) stored at `newest_at` or before: a step a turn."""
+        [(first, last)] = self._select("SELECT min(rowid), max(rowid) FROM entries")
+        for start in range((first or 0) - 1, last or 0, STEP_ROWS):
+            self._delete(
+                f"rowid > ? AND rowid <= ? AND {row.STORED_AT} <= ? AND (? IS NULL OR {row.SERVER} = ?)",
+                (start, min(start + STEP_ROWS, last), newest_at, server, server),
+            )
+            yield
+        self._count()
+
+    def _evict(self) -> int:
+        over = max(self.rows - self.max_rows, 0)
+        gone = self._delete(
+            "rowid IN (SELECT rowid FROM entries ORDER BY rowid LIMIT ?)", (min(over, STEP_ROWS) or STEP_ROWS // 4,)
+        )
+        self.evicted += gone
+        return gone
+
+    def _adopt(self) -> None:
+        numbers: list[tuple[str, int]] = self._select("SELECT server, number FROM generations")
+        for server, number in numbers:
+            self._generations.adopt(None if server == EVERYTHING else server, number)
+        self._numbers_sum = sum(number for _, number in numbers) if numbers else None
+
+    def _count(self) -> None:
+        [(self.rows,)] = self._select("SELECT count(*) FROM entries")
+        self._measure()
+
+    def _measure(self) -> None:
+        """Pages in use: constant time, where summing lengths would read the whole file."""
+        [(pages, free, size)] = self._select(
+            "SELECT page_count, freelist_count, page_size FROM"
+            " pragma_page_count, pragma_freelist_count, pragma_page_size"
+        )
+        self.used_bytes = (pages - free) * size
+
+    def _delete(self, where: str, values: Sequence[Any]) -> int:
+        self._select(f"DELETE FROM entries WHERE {where}", values)  # noqa: S608 - clauses are literals of this module
+        [(gone,)] = self._select("SELECT changes()")
+        self.rows = max(self.rows - gone, 0)
+        return int(gone)
+
+    def _select(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
+        """All rows of a statement. sqlitedict's own `select` waits forever once its thread has ended."""
+        connection = self._dict.conn
+        answers: Queue[Any] = Queue()
+        connection.execute(statement, tuple(values), answers)
+        rows: list[Any] = []
+        while True:
+            try:
+                answer = answers.get(timeout=0.1)
+            except Empty:
+                if not connection.is_alive():
+                    connection.check_raise_error()
+                    raise sqlite3.OperationalError("the cache's connection has ended") from None
+                continue
+            connection.check_raise_error()
+            if not isinstance(answer, tuple):
+                return rows
+            rows.append(answer)
+
+
+def make_ready(path: Path) -> None:
+    """Create what is missing: folder (0700), file (0600), tables. Raises sqlite3.Error or OSError."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    mode = path.stat().st_mode
+    if mode & 0o077:
+        path.chmod(mode & 0o700)
+    with closing(sqlite3.connect(path, timeout=BUSY_MS / 1000, isolation_level=None)) as connection:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # has an effect on an empty file only
+        connection.execute("PRAGMA journal_mode = WAL")
+        [version] = connection.execute("PRAGMA user_version").fetchone()
+        if version == SCHEMA:
+            return
+        if version:
+            connection.executescript("DROP TABLE IF EXISTS entries; DROP TABLE IF EXISTS generations")
+        connection.executescript(f"{_TABLES} PRAGMA user_version = {SCHEMA};")
+
+
+def is_broken(error: BaseException) -> bool:
+    """True when the file itself is no use any more, false when it is only out of reach for now."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in BROKEN
+
+
+def set_aside(path: Path, now: float) -> Path | None:
+    """Rename a broken file and its journals; earlier ones are removed. None when that is not possible."""
+    for earlier in path.parent.glob(f"{path.name}.corrupt-*"):
+        with suppress(OSError):
+            earlier.unlink()
+    kept = path.with_name(f"{path.name}.corrupt-{int(now)}")
+    try:
+        path.replace(kept)
+    except OSError:
+        return None
+    _unlink(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))
+    return kept
+
+
+def _unlink(paths: Iterable[Path]) -> None:
+    for path in paths:
+        with suppress(OSError):
+            path.unlink()

@@ -1,0 +1,164 @@
+"""Memory in front of something slower.
+
+A look-up in memory is immediate; `fetch` asks the second tier and keeps what it finds
+in memory. A second tier that fails is a second tier that has nothing. Flushing a
+server is one number, whatever the tiers hold.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mcp_gateway.cache.base import DEFAULT_TTL_S, Cache, Clock, Entry, EntryCache, TierStats, steady_clock
+from mcp_gateway.cache.generations import Generations
+from mcp_gateway.cache.memory import MAX_BYTES, MAX_ENTRIES, MemoryCache
+from mcp_gateway.cache.sqlite import MAX_BYTES as MAX_DISK_BYTES
+from mcp_gateway.cache.sqlite import SqliteCache
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class CacheStats:
+    """Hits and misses of the whole, each tier by name below."""
+
+    hits: int
+    misses: int
+    stale: int
+    tiers: Mapping[str, TierStats]
+
+
+class TieredCache(EntryCache):
+    """Owns its tiers: `close` closes both.
+
+    `generations` must be the one that the memory (and SQLite) tier was given.
+    """
+
+    def __init__(self, memory: MemoryCache, second: Cache | None, generations: Generations) -> None:
+        super().__init__(ttl_s=memory.ttl_s, clock=memory.clock)
+        self._memory = memory
+        self._second = second
+        self._generations = generations
+        self._has_complained = False
+
+    @property
+    def has_second(self) -> bool:
+        return self._second is not None
+
+    def get(self, key: str, ttl: float | None = None) -> bytes | None:
+        """As `Cache.get`; blocks on the second tier when memory has nothing."""
+        value = self._memory.get(key, ttl)
+        if value is not None or self._second is None:
+            return value
+        try:
+            entry = self._second.lookup(key)
+        except Exception as fault:  # boundary: a back end of somebody else's must not fail a call
+            self._complain(fault)
+            return None
+        return None if self._promoted(key, entry) is None else self._memory.get(key, ttl)
+
+    def lookup(self, key: str) -> Entry | None:
+        """Memory only: immediate."""
+        return self._memory.lookup(key)
+
+    async def fetch(self, key: str) -> Entry | None:
+        """The second tier only; what it has is in memory afterwards."""
+        if self._second is None:
+            return None
+        try:
+            entry = await self._second.fetch(key)
+        except Exception as fault:  # boundary: a back end of somebody else's must not fail a call
+            self._complain(fault)
+            return None
+        return self._promoted(key, entry)
+
+    def store(self, key: str, entry: Entry, persist: bool = True) -> None:
+        """Keep an entry, unless its server was flushed since the value was asked for."""
+        if entry.generation < self._generations.current(entry.server):
+            return
+        self._memory.store(key, entry)
+        if self._second is not None and persist:
+            try:
+                self._second.store(key, entry)
+            except Exception as fault:  # boundary: a back end of somebody else's must not fail a call
+                self._complain(fault)
+
+    def generation(self, server: str) -> int:
+        """To be read before a value is asked for, and put into its entry."""
+        return self._generations.current(server)
+
+    def flush(self, server: str | None, generation: int | None = None) -> None:
+        """Forget all entries of a server (None: of all servers), also those being asked for now."""
+        number = self._generations.bump(server) if generation is None else generation
+        self._generations.adopt(server, number)
+        if self._second is not None:
+            try:
+                self._second.flush(server, number)
+            except Exception as fault:  # boundary: a back end of somebody else's must not fail a call
+                self._complain(fault)
+
+    def clear(self, server: str | None = None, older_than_s: float | None = None) -> int:
+        """Remove entries; returns how many memory held. The second tier's go behind the caller's back."""
+        if older_than_s is None:
+            self.flush(server)
+        gone = self._memory.clear(server, older_than_s)
+        if self._second is not None:
+            try:
+                gone += self._second.clear(server, older_than_s)
+            except Exception as fault:  # boundary: a back end of somebody else's must not fail a call
+                self._complain(fault)
+        return gone
+
+    def stats(self) -> TierStats:
+        """Memory's numbers with the hits of both; see `tiers` for each."""
+        return self._memory.stats()
+
+    def report(self) -> CacheStats:
+        memory = self._memory.stats()
+        if self._second is None:
+            return CacheStats(memory.hits, memory.misses, memory.stale, {"memory": memory})
+        second = self._second.stats()
+        hits, misses = memory.hits + second.hits, max(memory.misses - second.hits, 0)
+        return CacheStats(hits, misses, memory.stale + second.stale, {"memory": memory, "disk": second})
+
+    def close(self) -> None:
+        self._memory.close()
+        if self._second is not None:
+            self._second.close()
+
+    def _promoted(self, key: str, entry: Entry | None) -> Entry | None:
+        if entry is None or self.clock() >= entry.expires_at:
+            return None
+        if entry.generation < self._generations.current(entry.server):
+            return None
+        self._memory.store(key, entry)
+        return entry
+
+    def _complain(self, fault: Exception) -> None:
+        if not self._has_complained:
+            self._has_complained = True
+            logger.warning("cache.back_end_failed back_end=%s", type(self._second).__name__, exc_info=fault)
+
+
+def open_cache(
+    *,
+    path: Path | None,
+    max_entries: int = MAX_ENTRIES,
+    max_bytes: int = MAX_BYTES,
+    max_disk_bytes: int = MAX_DISK_BYTES,
+    ttl_s: float = DEFAULT_TTL_S,
+    clock: Clock | None = None,
+) -> TieredCache:
+    """Memory over a file; memory alone when `path` is None. Opens nothing yet."""
+    clock = clock or steady_clock()
+    generations = Generations(clock)
+    memory = MemoryCache(
+        max_entries=max_entries, max_bytes=max_bytes, ttl_s=ttl_s, clock=clock, generations=generations
+    )
+    if path is None:
+        return TieredCache(memory, None, generations)
+    disk = SqliteCache(path, max_bytes=max_disk_bytes, ttl_s=ttl_s, clock=clock, generations=generations)
+    return TieredCache(memory, disk, generations)
