@@ -1,0 +1,84 @@
+"""The user's wishes about names and schemas, as plain frozen values.
+
+The composition root fills them from the configuration; this room never sees a `Config`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from typing import Final
+
+from mcp_gateway.catalog.offer import Freshness
+from mcp_gateway.catalog.route import Kind
+
+MIN_MAX_NAME: Final = 16
+"""Shorter names would be little more than the hash. Our choice."""
+
+DEFAULT_FRESHNESS: Final = Freshness(ttl_ms=10_000, public=False)
+"""Our choice: short, since a catalog still grows while servers connect."""
+
+StickyNames = Mapping[tuple[Kind, str, str], str]
+"""(kind, server, name after renaming) -> the exposed name it was given once."""
+
+
+class Prefix(StrEnum):
+    """When an exposed name starts with its server's."""
+
+    ALWAYS = "always"
+    COLLISION = "collision"
+    NEVER = "never"
+
+
+class SchemaCompat(StrEnum):
+    """Whether schemas that hosts refuse are rewritten."""
+
+    SAFE = "safe"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerRules:
+    """One server's entry. Globs match upstream names; `describe` is keyed by the name after renaming."""
+
+    prefix: str | None = None
+    include: tuple[str, ...] = ("*",)
+    exclude: tuple[str, ...] = ()
+    rename: Mapping[str, str] = field(default_factory=dict)
+    describe: Mapping[str, str] = field(default_factory=dict)
+
+    def admits(self, tool: str) -> bool:
+        """Whether a tool passes `include` and `exclude`; an empty `include` admits all."""
+        included = not self.include or any(fnmatchcase(tool, glob) for glob in self.include)
+        return included and not any(fnmatchcase(tool, glob) for glob in self.exclude)
+
+
+@dataclass(frozen=True, slots=True)
+class ExposeRules:
+    """The `expose` section.
+
+    `sticky` are the names exposed earlier in collision mode; they are held for their
+    owners, and those of this build come back as `Catalog.sticky`. Whoever keeps them
+    drops the ones of servers that left the configuration. `freshness` is what modern
+    listings say when no upstream is stricter.
+
+    Raises:
+        ValueError: `max_name` is below MIN_MAX_NAME.
+    """
+
+    prefix: Prefix = Prefix.ALWAYS
+    max_name: int = 48
+    schema_compat: SchemaCompat = SchemaCompat.SAFE
+    sticky: StickyNames = field(default_factory=dict)
+    freshness: Freshness = DEFAULT_FRESHNESS
+
+    def __post_init__(self) -> None:
+        if self.max_name < MIN_MAX_NAME:
+            raise ValueError(f"max_name is {self.max_name}; it must be at least {MIN_MAX_NAME}")
+
+    @property
+    def rewrites_schemas(self) -> bool:
+        """`prefix: never` is a pass-through, schemas included (design, decision 5)."""
+        return self.schema_compat is SchemaCompat.SAFE and self.prefix is not Prefix.NEVER

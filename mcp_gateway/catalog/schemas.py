@@ -1,0 +1,106 @@
+"""JSON Schema 2020-12 as a shape: where schemas sit inside a schema.
+
+A decoded schema enters, its positions leave. Nothing is validated or fetched, and a
+`$ref` is followed only when it points inside the same document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+Schema = dict[str, Any]
+Path = tuple[str, ...]
+
+# Keywords whose values are schemas (JSON Schema 2020-12 core, sections 10 and 11; validation, 8).
+_ONE: Final = (
+    "additionalProperties",
+    "contains",
+    "contentSchema",
+    "else",
+    "if",
+    "items",
+    "not",
+    "propertyNames",
+    "then",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+)
+_MANY: Final = ("allOf", "anyOf", "oneOf", "prefixItems", "items")
+_NAMED: Final = ("$defs", "definitions", "dependentSchemas", "patternProperties")
+
+
+def positions(schema: Any, path: Path | None = ()) -> Iterator[tuple[Path | None, Schema]]:
+    """Every schema inside a schema, itself first, with the names leading to it.
+
+    The path is None once anything but `properties` has been crossed: only the
+    others are arguments that a caller certainly may give.
+    """
+    if not isinstance(schema, dict):
+        return
+    yield path, schema
+    for name, inner in _mapping(schema.get("properties")).items():
+        yield from positions(inner, None if path is None else (*path, name))
+    for inner in _beyond_properties(schema):
+        yield from positions(inner, None)
+
+
+def _beyond_properties(schema: Schema) -> Iterator[Any]:
+    for keyword in _ONE:
+        yield schema.get(keyword)
+    for keyword in _MANY:
+        inner = schema.get(keyword)
+        yield from inner if isinstance(inner, list) else ()
+    for keyword in _NAMED:
+        yield from _mapping(schema.get(keyword)).values()
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def has_type(schema: Schema, name: str) -> bool:
+    """Whether the `type` keyword names the type, alone or in a list."""
+    stated = schema.get("type")
+    return stated == name or (isinstance(stated, list) and name in stated)
+
+
+def resolve(schema: Any, root: Schema, *, hops: int = 16) -> Any:
+    """The schema behind a `$ref` into this document; anything else comes back as it is.
+
+    A chain longer than `hops`, a circle for instance, ends where it is.
+    """
+    while hops and isinstance(schema, dict) and isinstance(schema.get("$ref"), str):
+        target = _pointed_at(root, schema["$ref"])
+        if target is None:
+            break
+        schema, hops = target, hops - 1
+    return schema
+
+
+def _pointed_at(root: Schema, reference: str) -> Any:
+    if not reference.startswith("#/"):
+        return None
+    found: Any = root
+    for step in reference[2:].split("/"):
+        found = _mapping(found).get(step.replace("~1", "/").replace("~0", "~"))
+    return found
+
+
+def fault(schema: Any) -> str | None:
+    """Why an input schema cannot describe a tool's arguments, or None.
+
+    Model providers refuse the whole request over one such schema, and typed clients
+    the whole listing (seen with OpenAI, Anthropic and the TypeScript SDK, 2026-11).
+    """
+    if not isinstance(schema, dict):
+        return "the input schema is not an object"
+    if "type" in schema and not has_type(schema, "object"):
+        return "the input schema's type is not object"
+    properties = schema.get("properties", {})
+    if not isinstance(properties, dict) or not all(isinstance(inner, dict | bool) for inner in properties.values()):
+        return "the input schema's properties are not schemas"
+    required = schema.get("required", [])
+    if not isinstance(required, list) or not all(isinstance(name, str) for name in required):
+        return "the input schema's required is not a list of names"
+    return None
