@@ -1,0 +1,166 @@
+"""One child process: its pipes, its end, and its death within a bounded time.
+
+Bytes for its input enter, chunks of its output leave through a callback, and one
+callback tells the end. What the bytes mean is not known here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from typing import cast
+
+import anyio
+
+from mcp_gateway.upstream.dispatch.launch import launch
+from mcp_gateway.upstream.dispatch.stderr import StderrTail
+
+WRITE_BUFFER_BYTES = 1024 * 1024
+"""What may wait in our memory for a child that does not read; further writers wait. Our choice."""
+
+END_GRACE_S = 0.1
+"""From the first sign of the end (output closed, input closed, exit) to `on_end`, so that the last output is read
+and the exit code is known. Pending calls must fail within 250 ms (security facts, 3.2)."""
+
+EOF_GRACE_S = 0.5
+TERM_GRACE_S = 0.4
+KILL_GRACE_S = 0.4
+"""The ladder of `stop`: end of input, SIGTERM, SIGKILL; together below 1.5 s (protocol facts, section 6, trap 4)."""
+
+_STDIN, _STDOUT, _STDERR = 0, 1, 2
+
+
+class ChildProcess(asyncio.SubprocessProtocol):
+    """A child in a session and process group of its own. Whoever starts it stops it."""
+
+    def __init__(self, server: str, *, on_output: Callable[[bytes], None], on_end: Callable[[], None]) -> None:
+        self.stderr = StderrTail(server)
+        self.pid: int | None = None
+        self._server = server
+        self._on_output = on_output
+        self._on_end = on_end
+        self._writable = asyncio.Event()
+        self._exited = asyncio.Event()
+        self._finished = asyncio.Event()
+        self._lost_pipes: list[int] = []
+        self._ended = False
+
+    async def start(self, argv: Sequence[str], env: Mapping[str, str], cwd: str | None) -> None:
+        """Raises UpstreamStartFailed, with nothing left behind."""
+        try:
+            await launch(self._server, self, argv, env, cwd)
+        except BaseException:
+            await self.stop()
+            raise
+
+    @property
+    def blocked(self) -> bool:
+        """True while the child reads more slowly than we write; see `until_writable`."""
+        return not self._writable.is_set()
+
+    async def until_writable(self) -> None:
+        """Wait for room in the write buffer; returns also when the child has ended."""
+        while self.blocked:
+            await self._writable.wait()
+
+    def write(self, line: bytes) -> None:
+        """Hand one line to the pipe, whole, after those written before. Dropped when the input is closed."""
+        if not self._ended and _STDIN not in self._lost_pipes:
+            self._stdin.write(line)
+
+    def ending(self) -> str:
+        """How it ended, as words that follow the upstream's name."""
+        code = self._transport.get_returncode()
+        if code is None:
+            return "closed its input" if self._lost_pipes[:1] == [_STDIN] else "closed its output"
+        if code < 0:
+            return f"was ended by {_signal_name(-code)}"
+        return f"exited with code {code}"
+
+    async def stop(self) -> None:
+        """End the child and everything in its group, and reap it; not to be interrupted."""
+        if self.pid is None:
+            return
+        self._ended = True
+        with anyio.CancelScope(shield=True):
+            self._stdin.close()
+            for grace_s, signum in ((EOF_GRACE_S, signal.SIGTERM), (TERM_GRACE_S, signal.SIGKILL)):
+                if await _happens_within(self._exited, grace_s):
+                    break
+                self._signal_group(signum)
+            await _happens_within(self._exited, KILL_GRACE_S)
+            if _STDIN not in self._lost_pipes:
+                self._stdin.abort()  # what it never read would keep the pipe open
+            self._transport.close()
+            await _happens_within(self._finished, END_GRACE_S)
+        self.stderr.close()
+
+    def _signal_group(self, signum: signal.Signals) -> None:
+        assert self.pid is not None
+        try:
+            os.killpg(self.pid, signum)
+        except (ProcessLookupError, PermissionError):
+            return  # the group is empty, or only processes of other users are left
+
+    # What the event loop tells.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.SubprocessTransport", transport)  # uvloop's class does not derive from it
+        self._stdin = cast("asyncio.WriteTransport", self._transport.get_pipe_transport(_STDIN))
+        self._stdin.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+        self.pid = self._transport.get_pid()
+        self._writable.set()
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        if fd == _STDERR:
+            self.stderr.feed(data)
+        elif not self._ended:
+            self._on_output(data)
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        self._lost_pipes.append(fd)
+        if fd != _STDERR:
+            self._ending()
+
+    def process_exited(self) -> None:
+        """Its group goes with it: a grandchild that keeps the pipes open would hide the end."""
+        self._exited.set()
+        self._signal_group(signal.SIGKILL)
+        self._ending()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._finished.set()
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    def _ending(self) -> None:
+        if self._exited.is_set() and _STDOUT in self._lost_pipes:
+            self._end()
+        else:
+            asyncio.get_running_loop().call_later(END_GRACE_S, self._end)
+
+    def _end(self) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        self._writable.set()
+        self._on_end()
+
+
+async def _happens_within(event: asyncio.Event, seconds: float) -> bool:
+    with anyio.move_on_after(seconds):
+        await event.wait()
+    return event.is_set()
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
