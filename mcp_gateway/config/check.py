@@ -1,0 +1,55 @@
+"""A tree against a model: a section, or the lines that say why not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from mcp_gateway.config.environment import Environment
+from mcp_gateway.config.messages import report_errors
+from mcp_gateway.config.problems import Report
+from mcp_gateway.config.section import Section
+from mcp_gateway.config.tree import Items, Leaf, Node, Origin, Table, locate, plain
+
+M = TypeVar("M", bound=Section)
+
+
+def checked(
+    model: type[M], table: Table, path: str, report: Report, environment: Environment, **added: Any
+) -> M | None:
+    """The model of `table` and the `added` values, or None after reporting.
+
+    A scalar whose reference is unresolved has been reported already: what it breaks is
+    left out, so that the rest can still be checked and a skipped server still described.
+    """
+    context = {"folder": environment.folder, "environ": environment.real}
+    try:
+        return model.model_validate({**plain(table), **added}, context=context)
+    except ValidationError as error:
+        places = [locate(table, found["loc"]).node for found in error.errors(include_url=False, include_input=False)]
+        broken = [node for node in places if isinstance(node, Leaf) and node.origin is Origin.UNRESOLVED]
+        if broken and len(broken) == len(places):
+            return checked(model, _without(table, broken), path, report, environment, **added)
+        report_errors(error, model, table, path, report)
+        return None
+
+
+def _without(table: Table, dropped: list[Leaf]) -> Table:
+    """The table without the given scalars, wherever they stand."""
+    kept = tuple(entry for entry in table.entries if not _is_in(entry.value, dropped))
+    return replace(table, entries=tuple(replace(entry, value=_below(entry.value, dropped)) for entry in kept))
+
+
+def _below(node: Node, dropped: list[Leaf]) -> Node:
+    if isinstance(node, Table):
+        return _without(node, dropped)
+    if isinstance(node, Items):
+        kept = (item for item in node.items if not _is_in(item, dropped))
+        return replace(node, items=tuple(_below(item, dropped) for item in kept))
+    return node
+
+
+def _is_in(node: Node, dropped: list[Leaf]) -> bool:
+    return any(node is leaf for leaf in dropped)

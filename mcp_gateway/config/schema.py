@@ -1,0 +1,91 @@
+"""The JSON Schema of the file, for editors: our settings, and the spellings of hosts beside them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mcp_gateway.config.hosts import HOST_KEYS, HOST_ROOT_KEYS, RENAMED, TOOL_LISTS, TYPES
+from mcp_gateway.config.model import Settings
+from mcp_gateway.config.roots import SERVER_KEYS
+from mcp_gateway.config.servers import HttpServer, SseServer, StdioServer
+
+_REFERENCE = {"type": "string", "pattern": r"\$\{"}
+_STRING_LIST = {"type": "array", "items": {"type": "string"}}
+_STRING_MAP = {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}}
+_IGNORED = "Known to a host only; ignored."
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema 2020-12 of `gateway.yaml`, which also accepts the files of hosts."""
+    definitions: dict[str, Any] = {}
+    root = _inlined(Settings.model_json_schema(ref_template="#/$defs/{model}"), definitions)
+    server = _server(definitions)
+    by_name = {"type": "object", "additionalProperties": {"$ref": "#/$defs/Server"}}
+    listed = {"type": "array", "items": {"$ref": "#/$defs/NamedServer"}}
+    servers: Any = {"anyOf": [by_name, listed], "description": "The servers, by name."}
+    properties = {key: {} | {"description": _IGNORED} for key in sorted(HOST_ROOT_KEYS)}
+    properties |= {"$schema": {"type": "string"}, **root["properties"], **dict.fromkeys(SERVER_KEYS, servers)}
+    definitions["Server"] = server
+    definitions["NamedServer"] = {**server, "required": ["name"]}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "gateway.yaml",
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+        "$defs": dict(sorted(definitions.items())),
+    }
+
+
+def _inlined(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """Move a model's `$defs` to ours and let every value be a reference."""
+    for name, definition in schema.pop("$defs", {}).items():
+        definitions[name] = _lenient(definition)
+    return {key: _lenient(value) for key, value in schema.items()}
+
+
+def _lenient(schema: Any) -> Any:
+    """Numbers and booleans may also be written as `${VAR}`; defaults of groups say nothing; numbers pass as text."""
+    if isinstance(schema, list):
+        return [_lenient(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {key: _lenient(value) for key, value in schema.items() if not (key == "default" and value in ({}, []))}
+    match kept.get("type"):
+        case "integer" | "number" | "boolean":
+            about = {key: kept.pop(key) for key in ("description", "title", "default") if key in kept}
+            return {"anyOf": [kept, _REFERENCE], **about}
+        case "string" if "enum" not in kept and "const" not in kept and "format" not in kept:
+            return {**kept, "type": ["string", "number", "boolean"]}
+    return kept
+
+
+def _server(definitions: dict[str, Any]) -> dict[str, Any]:
+    """One entry: the settings of all kinds, their other spellings, and what is ignored."""
+    properties: dict[str, Any] = {key: {"description": _IGNORED} for key in sorted(HOST_KEYS)}
+    for model in (SseServer, HttpServer, StdioServer):
+        properties |= _inlined(model.model_json_schema(ref_template="#/$defs/{model}"), definitions)["properties"]
+    own = dict(properties)
+    properties["type"] = {
+        "enum": sorted(TYPES),
+        "description": "Kind of server; told from command or url when left out.",
+    }
+    properties["command"] = {"anyOf": [own["command"], _STRING_LIST]}
+    properties["tools"] = {"anyOf": [own["tools"], _STRING_LIST]}
+    properties["trust"] = {"anyOf": [own["trust"], {"type": "boolean"}]}
+    properties |= {alias: _alias(properties[key], key) for alias, key in RENAMED.items()}
+    properties |= {alias: {**_STRING_LIST, "description": f"As tools.{key}."} for alias, key in TOOL_LISTS.items()}
+    properties |= {
+        "name": {"type": "string", "description": "Name of the server, in the list form."},
+        "enabled": {"type": "boolean", "description": "The opposite of disabled."},
+        "envFile": {"type": "string", "description": "File of NAME=value lines behind env."},
+        "api_key": {"type": "string", "description": "Sent as Authorization: Bearer."},
+        "bearer_token_env_var": {"type": "string", "description": "Variable that holds the bearer token."},
+        "env_http_headers": {**_STRING_MAP, "description": "Header -> variable that holds its value."},
+        "env_vars": {**_STRING_LIST, "description": "Variables passed on to the child."},
+    }
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def _alias(schema: dict[str, Any], key: str) -> dict[str, Any]:
+    return {**schema, "description": f"As {key}."}

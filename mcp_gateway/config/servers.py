@@ -1,0 +1,220 @@
+"""One configured upstream: a stdio child, a Streamable HTTP server or a legacy HTTP+SSE server.
+
+The entry arrives in our own spelling (`spelling` sees to that) and leaves as one of
+three frozen classes told apart by `type`. Values in `env` and `headers` are secrets.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+
+from mcp_gateway.config.hosts import FLAGS, REFERENCES, RENAMED, TOOL_LISTS
+from mcp_gateway.config.section import Section, group
+from mcp_gateway.config.values import (
+    Backoff,
+    Bool,
+    Bytes,
+    Count,
+    Globs,
+    LocalPath,
+    OrOff,
+    Seconds,
+    SecretUrl,
+    Text,
+    Url,
+    boolean,
+    wrong,
+)
+
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""A field name is a token (RFC 9110, section 5.6.2)."""
+
+
+def header_fields(value: dict[str, SecretStr]) -> dict[str, SecretStr]:
+    for name, secret in value.items():
+        if not _HEADER.fullmatch(name):
+            raise wrong("has a name that is not an HTTP header name")
+        if re.search(r"[\x00\r\n]", secret.get_secret_value()):
+            raise wrong("has a value with a line break or NUL")
+    return value
+
+
+def variables(value: dict[str, SecretStr]) -> dict[str, SecretStr]:
+    for name, secret in value.items():
+        if not name or re.search(r"[=\x00]", name):
+            raise wrong("has a name that cannot name an environment variable")
+        if "\x00" in secret.get_secret_value():
+            raise wrong("has a value with a NUL")
+    return value
+
+
+def program(value: str) -> str:
+    if not value.strip():
+        raise wrong("is not a program: it is empty")
+    return value
+
+
+def walls(value: Any) -> Any:
+    """`true` and `false` stand for a sandbox with its defaults and for none."""
+    if not isinstance(value, str):
+        return value
+    return {} if boolean(value) else None
+
+
+def login(value: Any) -> Any:
+    """`oauth` stands for a login with its defaults, `none` for no login."""
+    if value == "oauth":
+        return {}
+    if value == "none":
+        return None
+    if isinstance(value, str):
+        raise wrong("is not none, oauth or a mapping")
+    return value
+
+
+class ToolRules(Section):
+    """Which tools of the server are offered, and how."""
+
+    include: Globs = Field(("*",), description="Globs on the server's own tool names; only these are offered.")
+    exclude: Globs = Field((), description="Globs on the server's own tool names that are left out; wins over include.")
+    rename: dict[str, Text] = Field({}, description="The server's own name of a tool -> the name to offer it under.")
+    describe: dict[str, Text] = Field({}, description="Offered name (after rename) -> description to show instead.")
+    timeout: dict[str, Seconds] = Field({}, description="The server's own name of a tool -> its deadline in seconds.")
+
+
+class CacheRules(Section):
+    """Whose results may be answered from the cache. Errors never are."""
+
+    tools: Globs = Field((), description="Globs on the server's own tool names whose results are cached.")
+    ttl: Seconds | None = Field(None, description="How long a result stays fresh, in seconds; default: cache.ttl.")
+    auto: Bool = Field(
+        False, description="Also cache tools that say readOnlyHint and idempotentHint; believes the server."
+    )
+
+
+class Restart(Section):
+    """How a lost connection is made again."""
+
+    max: int = Field(5, ge=0, description="Attempts in a row before the server is parked (then one attempt a minute).")
+    backoff: Backoff = Field((0.5, 30.0), description="Shortest and longest pause between attempts: `0.5..30` seconds.")
+
+
+class UpstreamTls(Section):
+    """How the server's certificate is checked, and which one we show."""
+
+    ca: LocalPath | None = Field(None, description="PEM file of authorities to trust instead of the system's.")
+    cert: LocalPath | None = Field(None, description="PEM file of the client certificate to show.")
+    key: LocalPath | None = Field(None, description="PEM file of the client certificate's private key.")
+    verify: Bool = Field(True, description="Check the server's certificate. Turn off on a bench only.")
+
+    @model_validator(mode="after")
+    def key_and_certificate_go_together(self) -> Self:
+        if self.key is not None and self.cert is None:
+            raise wrong("key needs cert beside it")
+        return self
+
+
+class ChildSandbox(Section):
+    """The walls around a stdio server: read-only system, own temporary folder, limits."""
+
+    network: Bool = Field(True, description="May the child use the network?")
+    read: tuple[LocalPath, ...] = Field((), description="Folders and files that the child may read.")
+    write: tuple[LocalPath, ...] = Field((), description="Folders that the child may write.")
+    memory: OrOff[Bytes] = Field(None, description="Memory limit in bytes (`512MiB`); off: none.")
+    processes: OrOff[Count] = Field(None, description="Limit of processes and threads; off: none.")
+
+
+class Login(Section):
+    """OAuth 2.1 towards an HTTP server; tokens are kept encrypted in the state folder."""
+
+    client_id: str | None = Field(None, description="Registered client; default: dynamic registration.")
+    client_secret: SecretStr | None = Field(None, description="Secret of a confidential client.")
+    scopes: tuple[str, ...] = Field((), description="Scopes to ask for; default: what the server names.")
+    redirect_port: int = Field(0, ge=0, le=65535, description="Loopback port of the redirect; 0: any free one.")
+    client_credentials: Bool = Field(False, description="Log in as the client itself, without a browser.")
+
+
+Headers = Annotated[dict[str, SecretStr], AfterValidator(header_fields)]
+Environ = Annotated[dict[str, SecretStr], AfterValidator(variables)]
+
+
+class Upstream(Section):
+    """What every kind of server has."""
+
+    also = frozenset({*RENAMED, *TOOL_LISTS, *REFERENCES, *FLAGS})
+
+    name: str = Field(description="The key of the entry, as written.")
+    disabled: Bool = Field(False, description="Leave the server out. `enabled: false` is read too.")
+    timeout: Seconds = Field(60.0, gt=0, description="Deadline of one call, in seconds; above 1000 it is taken as ms.")
+    startup_timeout: Seconds = Field(30.0, gt=0, description="Deadline of connect and handshake, in seconds.")
+    timeout_resets_on_progress: Bool = Field(False, description="Does a progress message start the deadline anew?")
+    prefix: str | None = Field(None, description="Prefix of offered names instead of the server's name.")
+    tools: ToolRules = group("Which tools are offered, and how.")
+    cache: CacheRules = group("Which results are cached.")
+    era: Literal["auto", "modern", "legacy"] = Field("auto", description="Protocol generation: probe, or fixed.")
+    lazy: Bool = Field(False, description="Connect on first use; until then list from the last good catalog.")
+    idle_stop: OrOff[Seconds] = Field(None, description="Disconnect after so many seconds without a call; off: never.")
+    restart: Restart = group("How a lost connection is made again.")
+    concurrency: Count = Field(256, description="Calls in flight at once; more wait in the queue.")
+    queue: int = Field(1024, ge=0, description="Calls that may wait; more are refused as busy.")
+    isolation: Literal["shared", "session", "user"] = Field(
+        "shared", description="One connection for all, or one for each client session or each user."
+    )
+    trust: Literal["first-use", "strict", "off"] = Field(
+        "first-use", description="Pin tool definitions at first sight, demand approval even then, or do not pin."
+    )
+
+
+class StdioServer(Upstream):
+    """A child process that speaks over its pipes."""
+
+    type: Literal["stdio"] = "stdio"
+    command: Annotated[Text, AfterValidator(program)] = Field(description="The program; found on PATH. Never a shell.")
+    args: tuple[Text, ...] = Field((), description="Its arguments, each passed on as it is.")
+    env: Environ = Field(
+        {}, description="Variables added to a minimal environment (PATH, HOME, LANG, TMPDIR, proxies)."
+    )
+    cwd: LocalPath | None = Field(
+        None, description="Working folder; relative to this file. Default: the gateway's own."
+    )
+    sandbox: Annotated[ChildSandbox | None, BeforeValidator(walls)] = Field(
+        None, description="Walls around the child: true, or a mapping. Default: none."
+    )
+
+
+class _Remote(Upstream):
+    """What both HTTP kinds have."""
+
+    url: Url = Field(description="Address of the server, http:// or https://.")
+    headers: Headers = Field({}, description="Sent with every request. Nothing of a client's headers ever is.")
+    tls: UpstreamTls = group("Certificates.")
+    proxy: SecretUrl | None = Field(None, description="HTTP proxy to go through; default: the environment's.")
+    auth: Annotated[Login | None, BeforeValidator(login)] = Field(
+        None, description="Log in with OAuth: `oauth`, or a mapping. Default: none."
+    )
+
+
+class HttpServer(_Remote):
+    """A Streamable HTTP server."""
+
+    type: Literal["http"] = "http"
+
+
+class SseServer(_Remote):
+    """A server of the legacy HTTP+SSE transport."""
+
+    type: Literal["sse"] = "sse"
+
+
+Server = StdioServer | HttpServer | SseServer
+
+KINDS: dict[str, type[StdioServer] | type[HttpServer] | type[SseServer]] = {
+    "stdio": StdioServer,
+    "http": HttpServer,
+    "sse": SseServer,
+}
+
+KNOWN_KEYS = frozenset(name for kind in KINDS.values() for name in kind.model_fields)
