@@ -5,23 +5,26 @@ A *tier* keeps *entries* (exact bytes with an age and the server they came from)
 flush number: raising it makes all of that server's entries dead at once.
 """
 
-from mcp_gateway.cache.base import Cache, Clock, Entry, EntryCache, TierStats, load_backend, steady_clock
+from mcp_gateway.cache.base import Cache, Clock, Entry, EntryCache, CacheStats, load_backend, steady_clock
 from mcp_gateway.cache.generations import Generations
 from mcp_gateway.cache.memory import MemoryCache
+from mcp_gateway.cache.rule import CacheRule, Scope, Use
 from mcp_gateway.cache.sqlite import SqliteCache
-from mcp_gateway.cache.tiered import CacheStats, TieredCache, open_cache
+from mcp_gateway.cache.tiered import TieredCache, open_cache
 
 __all__ = [
     "Cache",
-    "CacheStats",
+    "CacheRule",
     "Clock",
     "Entry",
     "EntryCache",
     "Generations",
     "MemoryCache",
+    "Scope",
     "SqliteCache",
-    "TierStats",
+    "CacheStats",
     "TieredCache",
+    "Use",
     "load_backend",
     "open_cache",
     "steady_clock",

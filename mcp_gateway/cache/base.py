@@ -13,8 +13,8 @@ import importlib
 import json
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from anyio import to_thread
 
@@ -74,8 +74,8 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class TierStats:
-    """Counters of one tier since the process started; entries and bytes are of now."""
+class CacheStats:
+    """Counters since the process started; entries and bytes are of now. `tiers` by name, where there are several."""
 
     entries: int = 0
     bytes: int = 0
@@ -85,6 +85,7 @@ class TierStats:
     evicted: int = 0
     dropped: int = 0
     state: str = "ok"
+    tiers: Mapping[str, CacheStats] = field(default_factory=dict)
 
 
 class Cache(ABC):
@@ -118,8 +119,8 @@ class Cache(ABC):
         """Remove matching entries, or see to it that they go; returns how many are gone already."""
         return 0
 
-    def stats(self) -> TierStats:
-        return TierStats()
+    def stats(self) -> CacheStats:
+        return CacheStats()
 
     def close(self) -> None:  # noqa: B027 - optional: not every back end holds something
         """Let go of files and threads; the cache is not used afterwards."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
-from mcp_gateway.cache.base import DEFAULT_TTL_S, Clock, Entry, EntryCache, TierStats
+from mcp_gateway.cache.base import DEFAULT_TTL_S, Clock, Entry, EntryCache, CacheStats
 from mcp_gateway.cache.generations import Generations
 
 MAX_ENTRIES = 2048
@@ -59,8 +59,8 @@ class MemoryCache(EntryCache):
             return None
         try:
             self._entries.move_to_end(key)
-        except KeyError:
-            pass
+        except KeyError:  # pragma: no cover - needs another thread between two statements
+            return entry
         self._hits += 1
         if now >= entry.fresh_until:
             self._stale += 1
@@ -92,9 +92,9 @@ class MemoryCache(EntryCache):
                 self._remove(key)
         return len(doomed)
 
-    def stats(self) -> TierStats:
+    def stats(self) -> CacheStats:
         with self._lock:
-            return TierStats(
+            return CacheStats(
                 entries=len(self._entries),
                 bytes=self._bytes,
                 hits=self._hits,

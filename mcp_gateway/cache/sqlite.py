@@ -12,7 +12,7 @@ import asyncio
 import logging
 import sqlite3
 import threading
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
@@ -22,9 +22,10 @@ from time import monotonic
 
 import anyio
 
-from mcp_gateway.cache.base import DEFAULT_TTL_S, Clock, Entry, EntryCache, TierStats
+from mcp_gateway.cache.base import DEFAULT_TTL_S, Clock, Entry, EntryCache, CacheStats
 from mcp_gateway.cache.generations import Generations
-from mcp_gateway.cache.table import Table, is_broken, set_aside
+from mcp_gateway.cache.outbox import Outbox
+from mcp_gateway.cache.table import Table, is_broken
 
 logger = logging.getLogger(__name__)
 
@@ -33,12 +34,6 @@ MAX_ROWS = 100_000
 
 MAX_VALUE_BYTES = 4 * 1024 * 1024
 """A larger value stays in memory only: encoding it would hold the interpreter for too long. Our choice."""
-
-PENDING_ENTRIES = 1024
-PENDING_BYTES = 32 * 1024 * 1024
-"""What waits to be written; the oldest is dropped and counted when there is more. Our choice."""
-
-BATCH_ENTRIES = 64
 
 DONE = object()
 
@@ -75,8 +70,7 @@ class SqliteCache(EntryCache):
         self._thread: threading.Thread | None = None
         self._reads: deque[tuple[str, Future[Entry | None]]] = deque()
         self._numbers: dict[str | None, int] = {}
-        self._pending: OrderedDict[str, Entry] = OrderedDict()
-        self._pending_bytes = 0
+        self._outbox = Outbox()
         self._chores: deque[Chore] = deque()
         self._running: Iterator[None] | None = None
         self._working = False
@@ -84,7 +78,7 @@ class SqliteCache(EntryCache):
         self._close_by_monotonic_s: float | None = None
         self._down_until = 0.0
         self._warned = False
-        self._hits = self._misses = self._dropped = 0
+        self._hits = self._misses = 0
 
     @property
     def path(self) -> Path:
@@ -112,14 +106,9 @@ class SqliteCache(EntryCache):
             if not persist or self._is_closing:
                 return
             if self._is_down() or len(entry.value) > MAX_VALUE_BYTES:
-                self._dropped += 1
+                self._outbox.dropped += 1
                 return
-            self._forget(key)
-            self._pending[key] = entry
-            self._pending_bytes += len(entry.value)
-            while len(self._pending) > PENDING_ENTRIES or self._pending_bytes > PENDING_BYTES:
-                self._forget(next(iter(self._pending)))
-                self._dropped += 1
+            self._outbox.put(key, entry)
             self._wake()
 
     def flush(self, server: str | None, generation: int) -> None:
@@ -132,9 +121,7 @@ class SqliteCache(EntryCache):
         """Rows go behind the caller's back; what waits to be written goes at once."""
         newest_at = self.clock() - (older_than_s or 0.0)
         with self._changed:
-            for key, entry in list(self._pending.items()):
-                if (server is None or entry.server == server) and entry.stored_at <= newest_at:
-                    self._forget(key)
+            self._outbox.clear(server, newest_at)
             self._chores.append(lambda: self._table.clear(server, newest_at))
             self._wake()
         return 0
@@ -150,16 +137,16 @@ class SqliteCache(EntryCache):
         with self._changed:
             return self._changed.wait_for(self._is_idle, patience_s)
 
-    def stats(self) -> TierStats:
+    def stats(self) -> CacheStats:
         with self._changed:
             state = "down" if self._is_down() else "ok" if self._table.is_open else "closed"
-            return TierStats(
+            return CacheStats(
                 entries=self._table.rows,
                 bytes=self._table.used_bytes,
                 hits=self._hits,
                 misses=self._misses,
                 evicted=self._table.evicted,
-                dropped=self._dropped,
+                dropped=self._outbox.dropped,
                 state=state,
             )
 
@@ -176,7 +163,7 @@ class SqliteCache(EntryCache):
     def _ask(self, key: str) -> Future[Entry | None]:
         future: Future[Entry | None] = Future()
         with self._changed:
-            waiting = self._pending.get(key)
+            waiting = self._outbox.get(key)
             if waiting is not None or self._is_down() or self._is_closing:
                 self._answer(future, waiting)
             else:
@@ -204,10 +191,6 @@ class SqliteCache(EntryCache):
         self._misses += entry is None
         future.set_result(entry)
 
-    def _forget(self, key: str) -> None:
-        if (entry := self._pending.pop(key, None)) is not None:
-            self._pending_bytes -= len(entry.value)
-
     def _wake(self) -> None:
         if self._thread is None and not self._is_closing:
             self._thread = threading.Thread(target=self._work, name="cache", daemon=True)
@@ -222,7 +205,7 @@ class SqliteCache(EntryCache):
         return self.clock() < self._down_until
 
     def _is_idle(self) -> bool:
-        waiting = self._reads or self._pending or (not self._is_down() and (self._numbers or self._chores))
+        waiting = self._reads or self._outbox or (not self._is_down() and (self._numbers or self._chores))
         return not (self._working or waiting)
 
     # The worker's side.
@@ -259,20 +242,12 @@ class SqliteCache(EntryCache):
             return partial(self._read, *self._reads.popleft())
         if self._numbers:
             return partial(self._save_numbers, dict(self._numbers))
-        if self._pending:
-            return partial(self._write, self._take_batch())
+        if self._outbox:
+            return partial(self._write, self._outbox.take())
         if self._table.is_open and monotonic() >= self._purge_due_monotonic_s:
             self._purge_due_monotonic_s = monotonic() + PURGE_EVERY_S
             self._chores.append(self._table.purge)
         return self._step if self._chores else None
-
-    def _take_batch(self) -> dict[str, Entry]:
-        batch: dict[str, Entry] = {}
-        while self._pending and len(batch) < BATCH_ENTRIES:
-            key = next(iter(self._pending))
-            batch[key] = self._pending[key]
-            self._forget(key)
-        return batch
 
     def _read(self, key: str, future: Future[Entry | None]) -> None:
         entry = None
@@ -293,7 +268,8 @@ class SqliteCache(EntryCache):
         try:
             self._table.write(batch)
         except (sqlite3.Error, OSError):
-            self._dropped += len(batch)
+            with self._changed:
+                self._outbox.dropped += len(batch)
             raise
         if self._warned:
             self._warned = False
@@ -316,17 +292,15 @@ class SqliteCache(EntryCache):
 
     def _give_up(self, fault: Exception) -> None:
         """Close, put a broken file out of the way, and stay away for a while."""
+        kept = self._table.set_aside() if is_broken(fault) else None
         self._table.close()
         self._running = None
-        kept = set_aside(self.path, self.clock()) if is_broken(fault) else None
         self._suspend(f"{fault}; the broken file is kept as {kept.name}" if kept else str(fault))
 
     def _suspend(self, reason: str) -> None:
         with self._changed:
             self._down_until = self.clock() + RETRY_S
-            self._dropped += len(self._pending)
-            self._pending.clear()
-            self._pending_bytes = 0
+            self._outbox.give_up()
             while self._reads:
                 self._answer(self._reads.popleft()[1], None)
             warn, self._warned = not self._warned, True

@@ -14,7 +14,7 @@ import logging
 import os
 import sqlite3
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from queue import Empty, Queue
@@ -36,6 +36,8 @@ BUSY_MS = 250
 
 STEP_ROWS = 256
 """Rows one maintenance statement touches, so that reads get in between. Our choice."""
+
+NO_FILE = -1
 
 FUTURE_S = 60.0
 """A row from further ahead than this was written by a clock that was wrong."""
@@ -87,7 +89,7 @@ class Table:
         self._generations = generations
         self._dict: Any = None
         self._secret = b""
-        self._inode = -1
+        self._inode = NO_FILE
         self._numbers_sum: int | None = None
 
     @property
@@ -108,6 +110,7 @@ class Table:
 
     def close(self) -> None:
         """Never raises and never waits long: the file may be gone, or its thread stuck."""
+        self._inode = NO_FILE
         if self._dict is None:
             return
         thread, self._dict, closing_dict = self._dict.conn, None, self._dict
@@ -118,6 +121,26 @@ class Table:
         """Raises FileNotFoundError when the file we have open is no longer the one at the path."""
         if self.path.stat().st_ino != self._inode:
             raise FileNotFoundError(f"{self.path} was replaced")
+
+    def set_aside(self) -> Path | None:
+        """Close a broken file and rename it; an earlier one is removed. None when that is not possible.
+
+        A file that another process has put in its place meanwhile is left alone.
+        """
+        inode = self._inode
+        self.close()
+        kept = self.path.with_name(f"{self.path.name}.corrupt-{int(self._clock())}")
+        try:
+            if inode not in (NO_FILE, self.path.stat().st_ino):
+                return None
+            for earlier in self.path.parent.glob(f"{self.path.name}.corrupt-*"):
+                earlier.unlink(missing_ok=True)
+            self.path.replace(kept)
+            for suffix in ("-wal", "-shm"):
+                self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+        except OSError:
+            return None
+        return kept
 
     def read(self, key: str) -> Entry | None:
         """The live entry under a key. A row without our seal is deleted. Hears of other processes' flushes."""
@@ -253,23 +276,3 @@ def is_broken(error: BaseException) -> bool:
     """True when the file itself is no use any more, false when it is only out of reach for now."""
     code = getattr(error, "sqlite_errorcode", None)
     return code is not None and code & 0xFF in BROKEN
-
-
-def set_aside(path: Path, now: float) -> Path | None:
-    """Rename a broken file and its journals; earlier ones are removed. None when that is not possible."""
-    for earlier in path.parent.glob(f"{path.name}.corrupt-*"):
-        with suppress(OSError):
-            earlier.unlink()
-    kept = path.with_name(f"{path.name}.corrupt-{int(now)}")
-    try:
-        path.replace(kept)
-    except OSError:
-        return None
-    _unlink(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))
-    return kept
-
-
-def _unlink(paths: Iterable[Path]) -> None:
-    for path in paths:
-        with suppress(OSError):
-            path.unlink()

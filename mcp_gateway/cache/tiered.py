@@ -8,27 +8,18 @@ server is one number, whatever the tiers hold.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-from mcp_gateway.cache.base import DEFAULT_TTL_S, Cache, Clock, Entry, EntryCache, TierStats, steady_clock
+from mcp_gateway.cache.base import DEFAULT_TTL_S, Cache, Clock, Entry, EntryCache, CacheStats, steady_clock
 from mcp_gateway.cache.generations import Generations
 from mcp_gateway.cache.memory import MAX_BYTES, MAX_ENTRIES, MemoryCache
 from mcp_gateway.cache.sqlite import MAX_BYTES as MAX_DISK_BYTES
 from mcp_gateway.cache.sqlite import SqliteCache
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class CacheStats:
-    """Hits and misses of the whole, each tier by name below."""
-
-    hits: int
-    misses: int
-    stale: int
-    tiers: Mapping[str, TierStats]
 
 
 class TieredCache(EntryCache):
@@ -44,21 +35,15 @@ class TieredCache(EntryCache):
         self._generations = generations
         self._has_complained = False
 
-    @property
-    def has_second(self) -> bool:
-        return self._second is not None
-
     def get(self, key: str, ttl: float | None = None) -> bytes | None:
         """As `Cache.get`; blocks on the second tier when memory has nothing."""
         value = self._memory.get(key, ttl)
         if value is not None or self._second is None:
             return value
-        try:
-            entry = self._second.lookup(key)
-        except Exception as fault:  # boundary: a back end of somebody else's must not fail a call
-            self._complain(fault)
-            return None
-        return None if self._promoted(key, entry) is None else self._memory.get(key, ttl)
+        with self._forgiven():
+            self._promote(key, self._second.lookup(key))
+            return self._memory.get(key, ttl)
+        return None
 
     def lookup(self, key: str) -> Entry | None:
         """Memory only: immediate."""
@@ -68,12 +53,9 @@ class TieredCache(EntryCache):
         """The second tier only; what it has is in memory afterwards."""
         if self._second is None:
             return None
-        try:
-            entry = await self._second.fetch(key)
-        except Exception as fault:  # boundary: a back end of somebody else's must not fail a call
-            self._complain(fault)
-            return None
-        return self._promoted(key, entry)
+        with self._forgiven():
+            return self._promote(key, await self._second.fetch(key))
+        return None
 
     def store(self, key: str, entry: Entry, persist: bool = True) -> None:
         """Keep an entry, unless its server was flushed since the value was asked for."""
@@ -81,10 +63,8 @@ class TieredCache(EntryCache):
             return
         self._memory.store(key, entry)
         if self._second is not None and persist:
-            try:
+            with self._forgiven():
                 self._second.store(key, entry)
-            except Exception as fault:  # boundary: a back end of somebody else's must not fail a call
-                self._complain(fault)
 
     def generation(self, server: str) -> int:
         """To be read before a value is asked for, and put into its entry."""
@@ -92,13 +72,13 @@ class TieredCache(EntryCache):
 
     def flush(self, server: str | None, generation: int | None = None) -> None:
         """Forget all entries of a server (None: of all servers), also those being asked for now."""
-        number = self._generations.bump(server) if generation is None else generation
-        self._generations.adopt(server, number)
+        if generation is None:
+            generation = self._generations.bump(server)
+        else:
+            self._generations.adopt(server, generation)
         if self._second is not None:
-            try:
-                self._second.flush(server, number)
-            except Exception as fault:  # boundary: a back end of somebody else's must not fail a call
-                self._complain(fault)
+            with self._forgiven():
+                self._second.flush(server, generation)
 
     def clear(self, server: str | None = None, older_than_s: float | None = None) -> int:
         """Remove entries; returns how many memory held. The second tier's go behind the caller's back."""
@@ -106,30 +86,31 @@ class TieredCache(EntryCache):
             self.flush(server)
         gone = self._memory.clear(server, older_than_s)
         if self._second is not None:
-            try:
-                gone += self._second.clear(server, older_than_s)
-            except Exception as fault:  # boundary: a back end of somebody else's must not fail a call
-                self._complain(fault)
+            with self._forgiven():
+                self._second.clear(server, older_than_s)
         return gone
 
-    def stats(self) -> TierStats:
-        """Memory's numbers with the hits of both; see `tiers` for each."""
-        return self._memory.stats()
-
-    def report(self) -> CacheStats:
+    def stats(self) -> CacheStats:
+        """Hits and misses of the whole, each tier's own below; entries and bytes are memory's."""
         memory = self._memory.stats()
         if self._second is None:
-            return CacheStats(memory.hits, memory.misses, memory.stale, {"memory": memory})
+            return replace(memory, tiers={"memory": memory})
         second = self._second.stats()
-        hits, misses = memory.hits + second.hits, max(memory.misses - second.hits, 0)
-        return CacheStats(hits, misses, memory.stale + second.stale, {"memory": memory, "disk": second})
+        return replace(
+            memory,
+            hits=memory.hits + second.hits,
+            misses=max(memory.misses - second.hits, 0),
+            stale=memory.stale + second.stale,
+            dropped=second.dropped,
+            tiers={"memory": memory, "disk": second},
+        )
 
     def close(self) -> None:
         self._memory.close()
         if self._second is not None:
             self._second.close()
 
-    def _promoted(self, key: str, entry: Entry | None) -> Entry | None:
+    def _promote(self, key: str, entry: Entry | None) -> Entry | None:
         if entry is None or self.clock() >= entry.expires_at:
             return None
         if entry.generation < self._generations.current(entry.server):
@@ -137,10 +118,14 @@ class TieredCache(EntryCache):
         self._memory.store(key, entry)
         return entry
 
-    def _complain(self, fault: Exception) -> None:
-        if not self._has_complained:
-            self._has_complained = True
-            logger.warning("cache.back_end_failed back_end=%s", type(self._second).__name__, exc_info=fault)
+    @contextmanager
+    def _forgiven(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception:  # boundary: a back end of somebody else's must not fail a call
+            if not self._has_complained:
+                self._has_complained = True
+                logger.exception("cache.back_end_failed back_end=%s", type(self._second).__name__)
 
 
 def open_cache(

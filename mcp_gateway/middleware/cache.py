@@ -1,0 +1,227 @@
+"""Answers from the cache, and the keeping of new ones.
+
+A call that policy has let through enters; its answer leaves, fresh or kept, with a
+mark in `_meta` that says which. What may be kept is a `CacheRule`, made elsewhere;
+nothing here knows a configuration, a catalog or an upstream.
+
+Identical misses at the same time become one call. A caller that wants progress makes
+its own, so that its progress reaches it. A call that changes something at a server
+makes everything kept from that server dead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from types import TracebackType
+
+import anyio
+from anyio import to_thread
+
+from mcp_gateway.cache import CacheRule, Entry, Scope, TieredCache, Use
+from mcp_gateway.cache.answer import Fate, Verdict, judge, marked
+from mcp_gateway.cache.flight import Flights
+from mcp_gateway.cache.key import digest
+from mcp_gateway.call import QUIET, Call, Sink
+from mcp_gateway.events import Event, OfferChanged, ResourceUpdated
+from mcp_gateway.middleware import Next
+from mcp_gateway.wire import Raw, RawParams
+
+
+class CacheMiddleware:
+    """An asynchronous context manager: the tasks of shared calls live in it, and it closes the cache.
+
+    `rule_for` gives the rule of a resolved call, or None when its server keeps nothing. `owner_of`
+    gives the server behind a URI that clients use, or None when the catalog leads nowhere from it.
+    """
+
+    def __init__(
+        self,
+        cache: TieredCache,
+        rule_for: Callable[[Call], CacheRule | None],
+        owner_of: Callable[[str], str | None],
+    ) -> None:
+        self._cache = cache
+        self._rule_for = rule_for
+        self._owner_of = owner_of
+        self._known: set[str] = set()
+        self._exits = AsyncExitStack()
+        self._flights: Flights[Sink, _Answer] | None = None
+
+    async def __aenter__(self) -> CacheMiddleware:
+        group = await self._exits.enter_async_context(anyio.create_task_group())
+        self._exits.callback(group.cancel_scope.cancel)
+        self._flights = Flights(group)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._flights = None
+        try:
+            await self._exits.__aexit__(kind, error, trace)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await to_thread.run_sync(self._cache.close)
+
+    async def __call__(self, call: Call, next: Next) -> Raw:
+        rule = self._rule_for(call)
+        if rule is None or rule.use is Use.PASS:
+            return await next(call)
+        if rule.use is Use.WRITE:
+            return await self._write(rule, call, next)
+        trip = self._trip(rule, call, next)
+        if trip is None:
+            return await next(call)
+        entry = trip.kept()
+        if entry is None:
+            return await self._miss(trip)
+        now = self._cache.clock()
+        if now >= entry.fresh_until and self._flights is not None:
+            self._flights.launch(trip.flight, QUIET, trip.go)
+        return marked(entry.value, hit=True, age_s=now - entry.stored_at)
+
+    def hear(self, event: Event) -> None:
+        """An event listener: what a server says has changed is not answered from memory.
+
+        The first reading of an offer is no change; answers kept by an earlier process stay good.
+        """
+        match event:
+            case OfferChanged(server) if server in self._known:
+                self._cache.flush(server)
+            case OfferChanged(server):
+                self._known.add(server)
+            case ResourceUpdated(uri) if (owner := self._owner_of(uri)) is not None:
+                self._cache.flush(owner)
+            case _:
+                return
+
+    async def _write(self, rule: CacheRule, call: Call, next: Next) -> Raw:
+        """The flush comes last: what was read while the call ran may be from before its effect."""
+        try:
+            return await next(call)
+        finally:
+            self._cache.flush(rule.server)
+
+    async def _miss(self, trip: _Trip) -> Raw:
+        """One call for all who ask the same, each within its own deadline; what is for one caller stays with it."""
+        sink = trip.call.sink
+        if self._flights is None or sink.token is not None:
+            return self._reply(await trip.go([sink]))
+        answer, ours = await self._flights.join(trip.flight, sink, trip.go)
+        if answer.fate is Fate.ALONE and not ours:
+            answer = await trip.go([sink])
+        return self._reply(answer)
+
+    def _reply(self, answer: _Answer) -> Raw:
+        if answer.fate is Fate.ALONE:
+            return Raw(answer.raw)
+        if answer.kept_at is None:
+            return marked(answer.raw, hit=False, age_s=0)
+        return marked(answer.raw, hit=True, age_s=self._cache.clock() - answer.kept_at)
+
+    def _trip(self, rule: CacheRule, call: Call, next: Next) -> _Trip | None:
+        """None when the request is not one whose answer can be kept."""
+        key = _key(rule, call, rule.scope)
+        if key is None:
+            return None
+        shareable = call.method != "tools/call" and rule.scope is not Scope.PUBLIC
+        public_key = _key(rule, call, Scope.PUBLIC) if shareable else None
+        return _Trip(self._cache, self._owner_of, rule, call, next, key, public_key)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What one trip brought. `kept_at` is None when it came from the upstream just now."""
+
+    raw: bytes
+    fate: Fate
+    kept_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Trip:
+    """One request whose answer may be kept: where it is looked for, and how it is fetched.
+
+    `public_key` is where an answer stands that the upstream calls public; None when it cannot.
+    """
+
+    cache: TieredCache
+    owner_of: Callable[[str], str | None]
+    rule: CacheRule
+    call: Call
+    next: Next
+    key: str
+    public_key: str | None
+
+    @property
+    def flight(self) -> tuple[str, float | None]:
+        """Calls fly together when they would wait equally long."""
+        return self.key, self.call.deadline_s
+
+    def kept(self) -> Entry | None:
+        """What memory has."""
+        entry = self.cache.lookup(self.key)
+        if entry is None and self.public_key is not None:
+            entry = self.cache.lookup(self.public_key)
+        return entry
+
+    async def go(self, members: Sequence[Sink]) -> _Answer:
+        """The second tier, then the upstream."""
+        entry = await self.cache.fetch(self.key)
+        if entry is None and self.public_key is not None:
+            entry = await self.cache.fetch(self.public_key)
+        if entry is not None and self.cache.clock() < entry.fresh_until:
+            return _Answer(entry.value, Fate.KEEP, entry.stored_at)
+        generation = self.cache.generation(self.rule.server)
+        party = _Party(members)
+        raw = await self.next(replace(self.call, params=dict(self.call.params), sink=party))
+        verdict = Verdict(Fate.ALONE) if party.asked else judge(raw, lambda uri: self.owner_of(uri) is not None)
+        if verdict.fate is Fate.KEEP:
+            self._keep(bytes(raw), verdict, generation)
+        return _Answer(bytes(raw), verdict.fate)
+
+    def _keep(self, raw: bytes, verdict: Verdict, generation: int) -> None:
+        ttl_s = verdict.ttl_s if self.rule.ttl_s is None else self.rule.ttl_s
+        if ttl_s is None or ttl_s <= 0:
+            return
+        now = self.cache.clock()
+        fresh_until = now + ttl_s
+        entry = Entry(raw, now, fresh_until, fresh_until + self.rule.stale_s, self.rule.server, generation)
+        key = self.public_key if verdict.public and self.public_key is not None else self.key
+        self.cache.store(key, entry, persist=self.rule.scope is not Scope.SESSION)
+
+
+class _Party:
+    """The sink of a call that several wait for: all hear, only the one who started it can be asked."""
+
+    def __init__(self, members: Sequence[Sink]) -> None:
+        self.owner = members[0].owner if members else ""
+        self.token = members[0].token if members else None
+        self.asked = False
+        self._members = members
+        self._first = members[0] if members else QUIET
+
+    def notify(self, method: str, params: RawParams) -> None:
+        for member in tuple(self._members):
+            member.notify(method, dict(params))
+
+    async def request(self, method: str, params: RawParams) -> Raw:
+        """What is answered makes the result the asked one's own."""
+        self.asked = True
+        sink = self._first if self._first in self._members else QUIET
+        return await sink.request(method, params)
+
+
+def _key(rule: CacheRule, call: Call, scope: Scope) -> str | None:
+    """The results are in the caller's terms, so its revision is part of what they depend on."""
+    if call.route is None:
+        return None
+    sharer = {
+        Scope.PUBLIC: "",
+        Scope.PRINCIPAL: call.principal.id,
+        Scope.SESSION: call.client.session or call.client.key,
+    }[scope]
+    identity = (rule.server, call.route.name, rule.definition, rule.credential, call.client.revision, scope, sharer)
+    return digest(identity, call.method, call.params)
