@@ -1,0 +1,123 @@
+"""What the supervisor is told: a JSON object in, plain attributes out.
+
+It trusts the sender (the gateway wrote it) and knows nothing of requests, callers or configuration.
+"""
+
+from __future__ import annotations
+
+import json
+
+MIB = 1 << 20
+TMP_BYTES = 64 * MIB
+"""Private /tmp, never more than the disk limit (our choice)."""
+SHM_BYTES = 16 * MIB
+"""/dev/shm: enough for semaphores and small queues (our choice)."""
+MAX_FILES = 20_000
+"""Files and directories that a run may add: a bound on inodes, which no byte limit gives (our choice)."""
+SCRATCH = "/work"
+"""Where the scratch working directory is seen under bubblewrap."""
+INSIDE_ID = 1000
+"""User and group id that a program sees under bubblewrap."""
+BASE_ENV = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/tmp",  # noqa: S108 - the sandbox's own
+    "TMPDIR": "/tmp",  # noqa: S108 - the sandbox's own
+    "LANG": "C.UTF-8",
+}
+
+BUBBLEWRAP = "bubblewrap"
+LANDLOCK = "landlock"
+
+CAPTURE = "capture"
+"""Streams are collected and reported as JSON: the gateway's `run`."""
+RELAY = "relay"
+"""Streams are copied to and from our own, under the output limit: the command line."""
+DIRECT = "direct"
+"""The program owns our streams: a stdio upstream."""
+
+
+class SetupFailed(Exception):
+    """The sandbox could not be built; the program did not run."""
+
+
+class Limits:
+    """The limits of one run; None switches a limit off (only streams and time of a long-lived upstream do)."""
+
+    __slots__ = (
+        "cpu_s",
+        "disk_bytes",
+        "file_bytes",
+        "memory_bytes",
+        "open_files",
+        "output_bytes",
+        "pids",
+        "wall_s",
+    )
+
+    def __init__(
+        self,
+        cpu_s: float | None,
+        wall_s: float | None,
+        memory_bytes: int,
+        pids: int,
+        open_files: int,
+        file_bytes: int,
+        disk_bytes: int,
+        output_bytes: int | None,
+    ) -> None:
+        self.cpu_s = cpu_s
+        self.wall_s = wall_s
+        self.memory_bytes = memory_bytes
+        self.pids = pids
+        self.open_files = open_files
+        self.file_bytes = file_bytes
+        self.disk_bytes = disk_bytes
+        self.output_bytes = output_bytes
+
+
+class Spec:
+    """One run: what, where, how confined. `workdir` None asks for a scratch directory."""
+
+    __slots__ = (
+        "argv",
+        "backend",
+        "bwrap",
+        "env",
+        "limits",
+        "mode",
+        "network",
+        "read_only",
+        "stdin_bytes",
+        "use_cgroup",
+        "workdir",
+    )
+
+    def __init__(
+        self,
+        mode: str,
+        backend: str,
+        argv: list[str],
+        env: dict[str, str],
+        workdir: str | None,
+        read_only: list[str],
+        network: bool,
+        limits: dict[str, int],
+        bwrap: str,
+        stdin_bytes: int = 0,
+        use_cgroup: bool = True,
+    ) -> None:
+        self.mode = mode
+        self.backend = backend
+        self.argv = argv
+        self.env = env
+        self.workdir = workdir
+        self.read_only = read_only
+        self.network = network
+        self.limits = Limits(**limits)
+        self.bwrap = bwrap
+        self.stdin_bytes = stdin_bytes
+        self.use_cgroup = use_cgroup
+
+
+def parse(text: str | bytes) -> Spec:
+    return Spec(**json.loads(text))

@@ -1,0 +1,127 @@
+"""The clock and the scales: says which limit a run has passed, if any. It ends nothing itself."""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+
+from . import processes
+from .cgroup import Cgroup
+from .spec import MAX_FILES, SCRATCH, Limits
+
+_LONGEST_TICK_S = 0.5
+_COST_SHARE = 0.1
+"""Looking may take this part of one core: ticks grow with what a look costs."""
+_INSIDE = ("/tmp", "/dev/shm", SCRATCH)  # noqa: S108 - the sandbox's own
+
+
+class Watch:
+    """The limits of one run, watched from `started`.
+
+    folders: real folders on the host whose growth counts as disk (the working directory, Landlock's scratch).
+    inside: whether the run has a root of its own, with file systems in memory (bubblewrap).
+    shortest_tick_s: how often to look when looking is cheap.
+    """
+
+    def __init__(
+        self, limits: Limits, group: Cgroup | None, folders: list[str], *, inside: bool, shortest_tick_s: float
+    ) -> None:
+        self._limits, self._group, self._inside = limits, group, inside
+        self._started_monotonic_s = time.monotonic()
+        self._folders = [(folder, os.stat(folder).st_dev, *_usage(folder)) for folder in folders]
+        self._shortest_tick_s = self.tick_s = shortest_tick_s
+
+    def elapsed_ms(self) -> int:
+        return int((time.monotonic() - self._started_monotonic_s) * 1000)
+
+    def passed(self) -> str | None:
+        """The name of a passed limit. Looks at everything, and sets `tick_s` by what that took."""
+        began = time.monotonic()
+        wall_s = self._limits.wall_s
+        if wall_s is not None and began - self._started_monotonic_s >= wall_s:
+            return "wall"
+        verdict = self._look()
+        cost_s = time.monotonic() - began
+        self.tick_s = min(max(self._shortest_tick_s, cost_s / _COST_SHARE), _LONGEST_TICK_S)
+        if wall_s is not None:
+            left_s = wall_s - (time.monotonic() - self._started_monotonic_s)
+            self.tick_s = max(0.0, min(self.tick_s, left_s))
+        return verdict
+
+    def passed_in_kernel(self) -> str | None:
+        """What the control group noticed, also after the program has ended."""
+        if self._group is None:
+            return None
+        if self._group.memory_exceeded():
+            return "memory"
+        return "pids" if self._group.pids_exceeded() else None
+
+    def _look(self) -> str | None:
+        noticed = self.passed_in_kernel()
+        if noticed:
+            return noticed
+        living = processes.descendants(os.getpid())
+        in_memory_bytes, in_memory_files = self._in_memory(living)
+        if self._group is None:
+            if sum(process.threads for process in living) - _own(self._inside) > self._limits.pids:
+                return "pids"
+            spare = self._limits.memory_bytes - in_memory_bytes
+            if processes.resident_bytes(living, spare) > spare:
+                return "memory"
+        if self._limits.cpu_s is not None and self._cpu_s(living) > self._limits.cpu_s:
+            return "cpu"
+        if in_memory_files > MAX_FILES or self._disk_passed(living):
+            return "disk"
+        return None
+
+    def _cpu_s(self, living: list[processes.Process]) -> float:
+        waited = resource.getrusage(resource.RUSAGE_CHILDREN)
+        counted = sum(process.cpu_s for process in living) + waited.ru_utime + waited.ru_stime
+        return max(counted, self._group.cpu_s() if self._group else 0.0)
+
+    def _in_memory(self, living: list[processes.Process]) -> tuple[int, int]:
+        """Bytes and files in the sandbox's own file systems, seen through a process inside."""
+        if not self._inside or not living:
+            return 0, 0
+        root = f"/proc/{living[-1].pid}/root"
+        used = files = 0
+        for path in _INSIDE:
+            try:
+                status = os.statvfs(root + path)
+                is_host = os.stat(root + path).st_dev == os.stat(path).st_dev if os.path.exists(path) else False
+            except OSError:
+                continue
+            if not is_host:
+                used += (status.f_blocks - status.f_bfree) * status.f_frsize
+                files += status.f_files - status.f_ffree
+        return used, files
+
+    def _disk_passed(self, living: list[processes.Process]) -> bool:
+        for folder, device, bytes_before, files_before in self._folders:
+            used, files = _usage(folder)
+            used += processes.deleted_bytes(living, device)
+            if used - bytes_before > self._limits.disk_bytes or files - files_before > MAX_FILES:
+                return True
+        return False
+
+
+def _own(inside: bool) -> int:
+    return 2 if inside else 0
+
+
+def _usage(folder: str) -> tuple[int, int]:
+    """Bytes and entries below a folder; what vanishes meanwhile does not count, links are not followed."""
+    used = files = 0
+    todo = [folder]
+    while todo:
+        try:
+            with os.scandir(todo.pop()) as entries:
+                for entry in entries:
+                    files += 1
+                    used += entry.stat(follow_symlinks=False).st_blocks * 512
+                    if entry.is_dir(follow_symlinks=False):
+                        todo.append(entry.path)
+        except OSError:
+            continue
+    return used, files
