@@ -14,6 +14,8 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +25,8 @@ READY_S = 30
 """Longest start that a test waits for: a loaded machine of 2 cores, not a promise."""
 STOP_S = 15
 """A drain of 10 s and 4 s for the children (design, decision 14), and a second to spare."""
+
+_POLL_S = 0.05
 
 _LISTENING = re.compile(r"listening on (http://\S+)/mcp")
 _FOREIGN = re.compile(r"MCP_GATEWAY_|API_KEY$|BASE_URL$|OPENAI_|XDG_")
@@ -108,6 +112,22 @@ class Gateway:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    def get_json(self, path: str) -> Any:
+        """GET one path of the gateway, `/api/v1/...` for instance."""
+        with urllib.request.urlopen(f"{self.origin}{path}", timeout=READY_S) as response:
+            return json.load(response)
+
+    def wait_for_servers(self) -> None:
+        """Wait until every configured server is ready.
+
+        A listing does not wait for servers that start slowly, so a test that needs
+        all of them in one listing asks for this first.
+        """
+        deadline_monotonic_s = time.monotonic() + READY_S
+        while late := [server for server in self.get_json("/api/v1/servers")["servers"] if server["state"] != "ready"]:
+            assert time.monotonic() < deadline_monotonic_s, f"not ready: {late}\n{self.log}"
+            time.sleep(_POLL_S)
 
     def signal(self, number: int) -> None:
         self._process.send_signal(number)

@@ -1,0 +1,1 @@
+"""Real servers, each met directly and through the gateway."""
