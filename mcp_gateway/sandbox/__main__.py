@@ -13,9 +13,10 @@ from pathlib import Path
 
 import anyio
 
-from ..errors import GatewayError, exit_code
-from . import BACKENDS, Attempt, Limits, Network, Request, Sandbox, attempt, select
+from mcp_gateway.errors import GatewayError, exit_code
+from . import BACKENDS, Attempt, Limits, Network, Request, Sandbox, attempt
 from .model import MIB
+from .selection import first_running
 
 _UNAVAILABLE = 69
 
@@ -74,7 +75,8 @@ def _print(tried: Attempt) -> None:
 
 
 def _run(options: argparse.Namespace, argv: list[str]) -> int:
-    chosen = anyio.run(select, options.backend)
+    """Becomes the supervisor; returns only where nothing works."""
+    chosen = anyio.run(first_running, options.backend)
     if not isinstance(chosen, Sandbox):
         print(chosen.report, file=sys.stderr)
         return _UNAVAILABLE
@@ -93,7 +95,7 @@ def _run(options: argparse.Namespace, argv: list[str]) -> int:
     )
     command = chosen.relay_command(request, limits)
     sys.stdout.flush()
-    os.execve(command[0], command, {})  # noqa: S606 - our own interpreter, and nothing of our environment
+    return os.execve(command[0], command, {})  # noqa: S606 - our own interpreter, and nothing of our environment
 
 
 if __name__ == "__main__":

@@ -66,8 +66,8 @@ class Request:
 class Outcome:
     """How a run ended. `exit_code` counts as a shell does: 128 + n for a signal, 127 for a program that is not there.
 
-    signal: inferred from an exit code above 128. killed_by: the limit that ended the run. truncated: a stream was longer
-    than what is here.
+    signal: inferred from an exit code above 128. killed_by: the limit that ended the run. truncated: a stream was
+    longer than what is here.
     """
 
     exit_code: int

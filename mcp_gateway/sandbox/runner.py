@@ -11,7 +11,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import anyio
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from ..errors import InternalError, InvalidParams
+from mcp_gateway.errors import InternalError, InvalidParams
 from .model import Backend, Limits, Network, Outcome, Progress, Request
 from .supervisor.spec import CAPTURE, DIRECT, RELAY
 
@@ -129,9 +130,6 @@ class Sandbox:
         if ours or above_system or in_system:
             raise InvalidParams("the working directory may not hold, or lie in, the system's or the gateway's folders")
 
-    def without_cgroup(self) -> Sandbox:
-        return replace(self, use_cgroup=False)
-
 
 def _check_words(request: Request) -> None:
     words = [*request.argv, *request.env.keys(), *request.env.values()]
@@ -153,10 +151,9 @@ def _check_real(path: str) -> None:
 
 async def _send(process: Process, data: bytes) -> None:
     assert process.stdin is not None
-    try:
+    # The supervisor may have ended first; its report says why.
+    with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
         await process.stdin.send(data)
-    except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-        pass  # the supervisor ended first; its report says why
 
 
 async def _report(process: Process, on_progress: Callable[[Progress], None] | None) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import anyio
 
-from ..errors import BadConfig
-from .model import Attempt, Backend, Unavailable
+from mcp_gateway.errors import BadConfig
+from .model import Attempt, Backend, Request, Unavailable
 from .runner import Sandbox, SandboxFailed
 from .selftest import probe
 from .supervisor import bubblewrap, landlock, seccomp
@@ -30,16 +30,36 @@ async def select(preference: str = AUTO, private: Sequence[Path] = ()) -> Sandbo
     preference: `auto`, or the name of the only backend to try. private: folders kept from every working directory.
     Takes about a second a backend. Raises BadConfig for a name that is no backend.
     """
-    names = [AUTO, *BACKENDS]
-    if preference not in names:
-        raise BadConfig(f"unknown sandbox {preference!r}; it is one of {', '.join(names)}")
     attempts = []
-    for backend in BACKENDS if preference == AUTO else (Backend(preference),):
+    for backend in _candidates(preference):
         tried, sandbox = await attempt(backend, private)
         if sandbox is not None:
             return sandbox
         attempts.append(tried)
     return Unavailable(tuple(attempts))
+
+
+async def first_running(preference: str = AUTO) -> Sandbox | Unavailable:
+    """The first backend that runs a program at all: for one command, where a whole self-test would take longer."""
+    attempts = []
+    for backend in _candidates(preference):
+        found = await anyio.to_thread.run_sync(_find, backend, ())
+        if isinstance(found, Sandbox):
+            try:
+                await found.run(Request(("true",)))
+            except SandboxFailed as failure:
+                found = Attempt(backend, reason=failure.message, fix=_FIXES[backend])
+            else:
+                return found
+        attempts.append(found)
+    return Unavailable(tuple(attempts))
+
+
+def _candidates(preference: str) -> tuple[Backend, ...]:
+    names = [AUTO, *BACKENDS]
+    if preference not in names:
+        raise BadConfig(f"unknown sandbox {preference!r}; it is one of {', '.join(names)}")
+    return BACKENDS if preference == AUTO else (Backend(preference),)
 
 
 async def attempt(backend: Backend, private: Sequence[Path] = ()) -> tuple[Attempt, Sandbox | None]:

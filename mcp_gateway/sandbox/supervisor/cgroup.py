@@ -82,9 +82,13 @@ def create(memory_bytes: int, pids: int) -> Cgroup | None:
 def _create_v1(places: dict[str, str], memory_bytes: int, pids: int) -> Cgroup | None:
     made = {name: folder for name in ("memory", "pids", "cpuacct") if (folder := _make(places.get(name)))}
     if not {"memory", "pids"} <= made.keys():
-        return _discard(made)
+        _discard(made)
+        return None
     group = Cgroup(made["memory"], made["pids"], made.get("cpuacct"), unified=False)
-    return _limited(group, memory_bytes, pids) or _discard(made)
+    limited = _limited(group, memory_bytes, pids)
+    if limited is None:
+        _discard(made)
+    return limited
 
 
 def _create_v2(places: dict[str, str], memory_bytes: int, pids: int) -> Cgroup | None:
@@ -140,8 +144,8 @@ def _places() -> dict[str, str]:
         left, _, right = line.partition(" - ")
         root, mount_point = left.split()[3:5]
         kind, _, options = right.split(" ", 2)
-        controllers = options.split(",") if kind == "cgroup" else [""] if kind == "cgroup2" else []
-        for name in own.keys() & set(controllers):
+        mounted = options.split(",") if kind == "cgroup" else [""] if kind == "cgroup2" else []
+        for name in own.keys() & set(mounted):
             places[name] = _below(mount_point, root, own[name])
     return places
 

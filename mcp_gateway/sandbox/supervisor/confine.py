@@ -129,7 +129,7 @@ def become(argv: list[str], env: dict[str, str]) -> None:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     try:
-        os.execvpe(argv[0], argv, env)
+        os.execvpe(argv[0], argv, env)  # noqa: S606 - the sandboxed program
     except OSError as error:
         os.write(2, f"{argv[0]}: {error.strerror}\n".encode("utf-8", "replace"))
         os._exit(_SHELL_NOT_FOUND if isinstance(error, FileNotFoundError) else _SHELL_NOT_EXECUTABLE)

@@ -40,7 +40,7 @@ def abi() -> int:
 
 
 def restrict(rules: list[tuple[str, int]], *, network: bool) -> None:
-    """Confine this process for good. `rules`: path and rights, `WRITE_ALL` for everything; missing paths are skipped."""
+    """Confine this process for good. `rules`: path and rights; missing paths are skipped."""
     version = abi()
     rights = write_all(version)
     net = 0 if network else _ALL_NET

@@ -17,10 +17,10 @@ class Scratch:
     """A temporary folder with `work` and `tmp` in it, owned by the run's user; `remove` it at the end."""
 
     def __init__(self, identity: Identity) -> None:
-        import tempfile  # noqa: PLC0415 - costs 10 ms that only this backend needs
+        import tempfile  # costs 10 ms that only this backend needs
 
         self.path = tempfile.mkdtemp(prefix="mcp-gateway-sandbox-")
-        self.work, self.tmp = f"{self.path}/work", f"{self.path}/tmp"
+        self.work, self.tmp = f"{self.path}/work", f"{self.path}/tmp"  # noqa: S108 - in a folder of its own
         for folder in (self.work, self.tmp):
             os.mkdir(folder, 0o700)
         if identity.changes:
@@ -28,7 +28,7 @@ class Scratch:
                 os.chown(folder, identity.uid, identity.gid)
 
     def remove(self) -> None:
-        import shutil  # noqa: PLC0415 - as above
+        import shutil  # as above
 
         for folder, folders, _ in os.walk(self.path):
             for name in folders:
@@ -77,9 +77,10 @@ def stage(paths: list[str]) -> dict[str, str]:
     Only for root, before the change of user. Where mounting is not allowed (root without capabilities) nothing is
     staged and the paths have to be reachable as they are.
     """
-    sources = [(path, os.open(path, os.O_PATH | os.O_CLOEXEC)) for path in paths]
     try:
         linux.unshare_mounts()
+        # Opened in the new table, as only its own mounts can be bound, and before the stage covers any of them.
+        sources = [(path, os.open(path, os.O_PATH | os.O_CLOEXEC)) for path in paths]
         linux.mount("tmpfs", _STAGE, "tmpfs", 0, "mode=0755,size=1m")
     except PermissionError:
         return {}

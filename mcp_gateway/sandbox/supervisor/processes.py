@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import suppress
 
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -98,10 +99,9 @@ def reap() -> bool:
 
 
 def _send(pid: int, number: int) -> None:
-    try:
+    # Gone meanwhile; or another user's, which only a supervisor without privileges meets, and never started.
+    with suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)
-    except (ProcessLookupError, PermissionError):
-        pass  # gone meanwhile; or another user's, which only a supervisor without privileges meets and never started
 
 
 def _all() -> list[Process]:

@@ -11,6 +11,7 @@ import os
 import select
 import signal
 import time
+from contextlib import suppress
 
 from . import bubblewrap, cgroup, confine, linux, places, processes
 from .pumps import Input, Output
@@ -26,7 +27,7 @@ _CANCELLED = "cancelled"
 
 
 def main(arguments: list[str]) -> int:
-    """`-`: the spec is a line on standard input. Otherwise the argument is the spec and our environment the program's."""
+    """`-`: the spec is a line on standard input. Else the argument is the spec, and our environment the program's."""
     os.closerange(3, 1 << 20)
     stopped = _notice_signals()
     linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
@@ -247,7 +248,7 @@ class Run:
         """A limit whose enforcement was the program's end: seen only afterwards."""
         if any(output.full for output in self._outputs):
             return "output"
-        by_signal = {signal.SIGXCPU: "cpu", signal.SIGXFSZ: "disk"}
+        by_signal = {int(signal.SIGXCPU): "cpu", int(signal.SIGXFSZ): "disk"}
         return self._watch.passed_in_kernel() or by_signal.get(self._exit_code() - 128)
 
     def _exit_code(self) -> int:
@@ -304,7 +305,5 @@ def _send(message: dict[str, object], *bodies: bytes) -> None:
 
 
 def _say(line: str) -> None:
-    try:
+    with suppress(OSError):  # there may be nowhere left to say it
         os.write(2, line.encode("utf-8", "replace") + b"\n")
-    except OSError:
-        pass  # nowhere left to say it

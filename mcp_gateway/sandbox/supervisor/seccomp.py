@@ -96,9 +96,25 @@ _MACHINES = {"x86_64": (0xC000_003E, _X86_64), "aarch64": (0xC000_00B7, _AARCH64
 
 _SIGNALS = ("kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal")
 _BY_PATH = (
-    "chmod fchmodat fchmodat2 chown lchown fchownat utime utimes futimesat utimensat "
-    "setxattr lsetxattr setxattrat removexattr lremovexattr removexattrat file_setattr"
-).split()
+    "chmod",
+    "fchmodat",
+    "fchmodat2",
+    "chown",
+    "lchown",
+    "fchownat",
+    "utime",
+    "utimes",
+    "futimesat",
+    "utimensat",
+    "setxattr",
+    "lsetxattr",
+    "setxattrat",
+    "removexattr",
+    "lremovexattr",
+    "removexattrat",
+    "file",
+    "setattr",
+)
 _ABSENT = ("clone3", "io_uring_setup", "io_uring_enter", "io_uring_register", "memfd_secret")
 _CONDITIONAL = ("clone", "ioctl", "socket", "socketpair", "personality", "memfd_create")
 

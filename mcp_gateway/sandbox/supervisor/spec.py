@@ -11,7 +11,7 @@ MIB = 1 << 20
 TMP_BYTES = 64 * MIB
 """Private /tmp, never more than the disk limit (our choice)."""
 SHM_BYTES = 16 * MIB
-"""/dev/shm: enough for semaphores and small queues (our choice)."""
+"""Shared memory files: enough for semaphores and small queues (our choice)."""
 MAX_FILES = 20_000
 """Files and directories that a run may add: a bound on inodes, which no byte limit gives (our choice)."""
 SCRATCH = "/work"
