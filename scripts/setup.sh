@@ -46,6 +46,7 @@ digest() {
 install() {
     local profile="$1"
     say "setting up .venv with Python $version ($profile)"
+    trust_system_certificates
     if ! is_ours || ! has_installer; then make_venv; fi
     rm -f "$stamp"
     add --require-hashes -r "$root/requirements/build.txt"
@@ -71,6 +72,13 @@ has_installer() {
 
 has_uv() {
     command -v uv >/dev/null
+}
+
+# uv brings its own certificates; a company's own authority is known to the system only.
+trust_system_certificates() {
+    if [ -s /etc/ssl/certs/ca-certificates.crt ] || [ -s /etc/pki/tls/certs/ca-bundle.crt ]; then
+        export UV_SYSTEM_CERTS=1 UV_NATIVE_TLS=1 # newer and older name
+    fi
 }
 
 make_venv() {
