@@ -58,7 +58,12 @@ class ChildProcess(asyncio.SubprocessProtocol):
     @property
     def blocked(self) -> bool:
         """True while the child reads more slowly than we write; see `until_writable`."""
-        return not self._writable.is_set()
+        return not (self._writable.is_set() or self._ended)
+
+    @property
+    def buffered_bytes(self) -> int:
+        """What waits in our memory to be written."""
+        return self._stdin.get_write_buffer_size()
 
     async def until_writable(self) -> None:
         """Wait for room in the write buffer; returns also when the child has ended."""
@@ -84,6 +89,7 @@ class ChildProcess(asyncio.SubprocessProtocol):
         if self.pid is None:
             return
         self._ended = True
+        self._writable.set()
         with anyio.CancelScope(shield=True):
             self._stdin.close()
             for grace_s, signum in ((EOF_GRACE_S, signal.SIGTERM), (TERM_GRACE_S, signal.SIGKILL)):

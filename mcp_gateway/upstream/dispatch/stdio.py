@@ -64,6 +64,11 @@ class StdioDispatcher(Dispatcher):
         return self._child.pid
 
     @property
+    def buffered_bytes(self) -> int:
+        """What waits in our memory for the child to read."""
+        return self._child.buffered_bytes
+
+    @property
     def stderr_tail(self) -> str:
         """The last 4 KiB of the child's standard error, for operators only."""
         return self._child.stderr.text
