@@ -88,6 +88,12 @@ class GatewayError(Exception):
 
     code: ClassVar[str] = "internal_error"
 
+    status: int | None = None
+    """The HTTP status an upstream answered with, where that is what went wrong."""
+
+    retry_after_s: float | None = None
+    """How long the upstream asked to be left alone (`Retry-After`)."""
+
     def __init__(self, message: str, *, server: str | None = None) -> None:
         super().__init__(message)
         self.message = message
@@ -180,6 +186,9 @@ class UpstreamAuth(OperatorError):
 
     code = "upstream_auth"
 
+    challenge: str | None = None
+    """The `WWW-Authenticate` header that came with the refusal; it may name the authorization server."""
+
 
 class UpstreamStartFailed(OperatorError):
     """The upstream's program could not be started, or ended before it answered."""
@@ -217,6 +226,9 @@ class InternalError(OperatorError):
 
 class RpcError(Exception):
     """A JSON-RPC error object, still encoded, to be passed on unchanged."""
+
+    status: int | None = None
+    """The HTTP status it came with, when that was not 200."""
 
     def __init__(self, raw: bytes) -> None:
         super().__init__(raw.decode("utf-8", "replace"))
