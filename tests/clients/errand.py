@@ -1,10 +1,10 @@
 """What the Python clients share: the command line and the report.
 
-    python -m tests.clients.CLIENT MODE TOOL ARGUMENTS http URL | sse URL | stdio COMMAND...
+    python -m tests.clients.CLIENT MODE CALLS http URL | sse URL | stdio COMMAND...
 
 The same as that of the TypeScript clients in `tests/node`. MODE is `legacy`,
-`auto` or a revision to insist on. One JSON object is printed:
-{protocol, tools: [name], resources: [uri], prompts: [name], result}.
+`auto` or a revision to insist on; CALLS is JSON, {tool: arguments}. One JSON object
+is printed: {protocol, tools: [name], resources: [uri], prompts: [name], results: {tool: result}}.
 Runs in the environment of whichever SDK drives it, so it imports nothing of ours.
 """
 
@@ -18,19 +18,18 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Errand:
-    """What a client is to do: lists, and one call, through one door."""
+    """What a client is to do: list everything, make the calls, through one door."""
 
     mode: str
-    tool: str
-    arguments: dict[str, Any]
+    calls: dict[str, dict[str, Any]]
     door: str
     target: list[str]
 
     @classmethod
     def of(cls, argv: list[str]) -> Errand:
-        mode, tool, arguments, door, *target = argv
-        return cls(mode, tool, json.loads(arguments), door, target)
+        mode, calls, door, *target = argv
+        return cls(mode, json.loads(calls), door, target)
 
 
-def report(protocol: str | None, names: dict[str, list[str]], result: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps({"protocol": protocol, **names, "result": result}) + "\n")
+def report(protocol: str | None, names: dict[str, list[str]], results: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps({"protocol": protocol, **names, "results": results}) + "\n")

@@ -44,8 +44,11 @@ def run(errand: Errand) -> None:
         "resources": [resource["uri"] for resource in ask(errand, "resources/list")["resources"]],
         "prompts": [prompt["name"] for prompt in ask(errand, "prompts/list")["prompts"]],
     }
-    call = ["--tool-name", errand.tool, "--tool-args-json", json.dumps(errand.arguments)]
-    report(None, names, ask(errand, "tools/call", *call))
+    results = {
+        tool: ask(errand, "tools/call", "--tool-name", tool, "--tool-args-json", json.dumps(arguments))
+        for tool, arguments in errand.calls.items()
+    }
+    report(None, names, results)
 
 
 if __name__ == "__main__":

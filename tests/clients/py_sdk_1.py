@@ -32,6 +32,10 @@ async def streams(errand):
         yield reader, writer
 
 
+def dump(result):
+    return result.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
 async def run(errand: Errand) -> None:
     async with streams(errand) as (reader, writer), ClientSession(reader, writer) as session:
         protocol = (await session.initialize()).protocolVersion
@@ -40,8 +44,8 @@ async def run(errand: Errand) -> None:
             "resources": [str(resource.uri) for resource in (await session.list_resources()).resources],
             "prompts": [prompt.name for prompt in (await session.list_prompts()).prompts],
         }
-        result = await session.call_tool(errand.tool, errand.arguments)
-    report(protocol, names, result.model_dump(mode="json", by_alias=True, exclude_none=True))
+        results = {tool: dump(await session.call_tool(tool, arguments)) for tool, arguments in errand.calls.items()}
+    report(protocol, names, results)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import anyio
 from mcp import Client, StdioServerParameters
 from mcp.client.sse import sse_client
+from mcp_types import CallToolResult
 
 from tests.clients.errand import Errand, report
 
@@ -19,6 +21,10 @@ def client(errand: Errand) -> Client:
     return Client(sse_client(url) if errand.door == "sse" else url, mode=errand.mode)
 
 
+def dump(result: CallToolResult) -> dict[str, Any]:
+    return result.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
 async def run(errand: Errand) -> None:
     async with client(errand) as session:
         names = {
@@ -26,9 +32,9 @@ async def run(errand: Errand) -> None:
             "resources": [str(resource.uri) for resource in (await session.list_resources()).resources],
             "prompts": [prompt.name for prompt in (await session.list_prompts()).prompts],
         }
-        result = await session.call_tool(errand.tool, errand.arguments)
+        results = {tool: dump(await session.call_tool(tool, arguments)) for tool, arguments in errand.calls.items()}
         protocol = session.session.protocol_version
-    report(protocol, names, result.model_dump(mode="json", by_alias=True, exclude_none=True))
+    report(protocol, names, results)
 
 
 if __name__ == "__main__":
