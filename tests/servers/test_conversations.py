@@ -24,6 +24,8 @@ WAIT_S = 10
 """The server speaks at once; this is only the end of a test that fails."""
 RESOURCE = "demo://resource/dynamic/text/1"
 
+pytestmark = pytest.mark.slow
+
 everything = pytest.mark.parametrize("server", EVERYTHING)
 in_the_handshake_era = pytest.mark.parametrize("meeting", ["direct-legacy", "gateway-legacy"], indirect=True)
 """For requests that the revision of 2026 has removed."""

@@ -16,6 +16,8 @@ from tests.servers.fleet import EVERYTHING, Meeting
 MODULE = "demo://resource/static/document/features.md"
 TEMPLATE = "demo://resource/dynamic/text/{resourceId}"
 
+pytestmark = pytest.mark.slow
+
 everything = pytest.mark.parametrize("server", EVERYTHING)
 
 
