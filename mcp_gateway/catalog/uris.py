@@ -80,7 +80,7 @@ class Uris:
         scheme = f"x-{self._schemes[server]}"
         yield ""
         yield f"{scheme}+"
-        for attempt in count():
+        for attempt in count():  # pragma: no branch: counting never ends
             yield f"{scheme}-{digest(server, uri, str(attempt))}+"
 
     def _enter_template(self, server: str, uri: str, prefix: str, route: Route) -> None:

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
 
-from mcp_gateway.catalog import schemas, text
+from mcp_gateway.catalog import schemas, shapes, text
 from mcp_gateway.catalog.offer import Entry, Part
 from mcp_gateway.catalog.problem import Code, Problem
 from mcp_gateway.catalog.route import IDENTITY, LIST_FIELD, Kind
@@ -94,55 +93,6 @@ class _Broken(Exception):
         self.reason = reason
 
 
-class _Icon(Struct, rename="camel"):
-    src: str
-    mime_type: str | UnsetType = UNSET
-    sizes: list[str] | UnsetType = UNSET
-
-
-class _Hints(Struct, rename="camel"):
-    title: str | UnsetType = UNSET
-    read_only_hint: bool | UnsetType = UNSET
-    destructive_hint: bool | UnsetType = UNSET
-    idempotent_hint: bool | UnsetType = UNSET
-    open_world_hint: bool | UnsetType = UNSET
-
-
-class _Annotations(Struct, rename="camel"):
-    audience: list[str] | UnsetType = UNSET
-    priority: float | UnsetType = UNSET
-    last_modified: str | UnsetType = UNSET
-
-
-class _Argument(Struct):
-    name: str
-    title: str | UnsetType = UNSET
-    description: str | UnsetType = UNSET
-    required: bool | UnsetType = UNSET
-
-
-def _shape(type_: Any) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(type_)
-
-
-_TEXT: Final = _shape(str)
-_COMMON: Final = {"title": _TEXT, "icons": _shape(list[_Icon]), "_meta": _shape(dict[str, Raw])}
-_RESOURCE: Final = {**_COMMON, "mimeType": _TEXT, "annotations": _shape(_Annotations)}
-_OPTIONAL: Final = {
-    Kind.TOOL: {**_COMMON, "annotations": _shape(_Hints), "outputSchema": _shape(dict[str, Raw])},
-    Kind.PROMPT: _COMMON,
-    Kind.RESOURCE: {**_RESOURCE, "size": _shape(float)},
-    Kind.TEMPLATE: _RESOURCE,
-}
-"""Fields that go alone when their type is wrong (2026-07-28 schema: Tool, Prompt, Resource, ResourceTemplate).
-
-Typed clients refuse a whole listing over one of them, `null` included.
-"""
-
-_NULLABLE: Final = frozenset({"description", "arguments"})
-"""Fields that take the definition with them when their type is wrong, unless they are just null."""
-
-_ARGUMENTS: Final = _shape(list[_Argument])
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S*")
 """Scheme and the rest (RFC 3986, 3): older clients refuse a listing that holds a relative URI."""
 
@@ -203,10 +153,10 @@ class _Vetting:
         if self.kind is Kind.TOOL:
             self.check_schemas(name, entry)
         self.check_description(name, entry)
-        if self.kind is Kind.PROMPT and "arguments" in entry and not _fits(_ARGUMENTS, entry["arguments"]):
+        if self.kind is Kind.PROMPT and "arguments" in entry and not shapes.fits(shapes.ARGUMENTS, entry["arguments"]):
             self.drop_null(name, entry, "arguments")
-        for field, shape in _OPTIONAL[self.kind].items():
-            if field in entry and not _fits(shape, entry[field]):
+        for field, shape in shapes.OPTIONAL[self.kind].items():
+            if field in entry and not shapes.fits(shape, entry[field]):
                 self.drop(name, entry, field)
         return entry
 
@@ -271,11 +221,3 @@ def _decoded(raw: Raw) -> Entry:
 def _text_in(entry: Entry, field: str) -> str | None:
     value = loads(entry.get(field, Raw(b"null")))
     return value if isinstance(value, str) else None
-
-
-def _fits(shape: msgspec.json.Decoder[Any], raw: Raw) -> bool:
-    try:
-        shape.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return False
-    return True
