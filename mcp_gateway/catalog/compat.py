@@ -33,19 +33,19 @@ def soften(schema: Schema) -> tuple[Schema, tuple[str, ...]]:
     if schema.get("type") != "object":
         schema = {"type": "object"} | schema | {"type": "object"}
         reasons.append("type: object added")
-    if any(True for _ in _open_arrays(schema)):
+    if _open_arrays(schema):
         schema = _with_items(schema)
         reasons.append("items: {} added to arrays without items")
     return schema, tuple(reasons)
 
 
-def _open_arrays(schema: Schema) -> Iterator[Schema]:
-    return (inner for _, inner in positions(schema) if has_type(inner, "array") and "items" not in inner)
+def _open_arrays(schema: Schema) -> list[Schema]:
+    return [inner for _, inner in positions(schema) if has_type(inner, "array") and "items" not in inner]
 
 
 def _with_items(schema: Schema) -> Schema:
     copy: Schema = _copy(schema)
-    for array in list(_open_arrays(copy)):
+    for array in _open_arrays(copy):
         array["items"] = {}
     return copy
 

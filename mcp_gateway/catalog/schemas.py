@@ -6,53 +6,60 @@ A decoded schema enters, its positions leave. Nothing is validated or fetched, a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Final
 
 Schema = dict[str, Any]
 Path = tuple[str, ...]
 
-# Keywords whose values are schemas (JSON Schema 2020-12 core, sections 10 and 11; validation, 8).
-_ONE: Final = (
-    "additionalProperties",
-    "contains",
-    "contentSchema",
-    "else",
-    "if",
-    "items",
-    "not",
-    "propertyNames",
-    "then",
-    "unevaluatedItems",
-    "unevaluatedProperties",
+# Keywords whose values are schemas: one, a list of them, or named ones. The old `items` is either of the first two.
+# (JSON Schema 2020-12 core, sections 10 and 11; validation, section 8.)
+_INNER: Final = frozenset(
+    {
+        "additionalProperties",
+        "allOf",
+        "anyOf",
+        "contains",
+        "contentSchema",
+        "else",
+        "if",
+        "items",
+        "not",
+        "oneOf",
+        "prefixItems",
+        "propertyNames",
+        "then",
+        "unevaluatedItems",
+        "unevaluatedProperties",
+    }
 )
-_MANY: Final = ("allOf", "anyOf", "oneOf", "prefixItems", "items")
-_NAMED: Final = ("$defs", "definitions", "dependentSchemas", "patternProperties")
+_NAMED: Final = frozenset({"$defs", "definitions", "dependentSchemas", "patternProperties"})
 
 
-def positions(schema: Any, path: Path | None = ()) -> Iterator[tuple[Path | None, Schema]]:
+def positions(schema: Any) -> list[tuple[Path | None, Schema]]:
     """Every schema inside a schema, itself first, with the names leading to it.
 
     The path is None once anything but `properties` has been crossed: only the
     others are arguments that a caller certainly may give.
     """
+    found: list[tuple[Path | None, Schema]] = []
+    _visit(schema, (), found)
+    return found
+
+
+def _visit(schema: Any, path: Path | None, found: list[tuple[Path | None, Schema]]) -> None:
     if not isinstance(schema, dict):
         return
-    yield path, schema
-    for name, inner in _mapping(schema.get("properties")).items():
-        yield from positions(inner, None if path is None else (*path, name))
-    for inner in _beyond_properties(schema):
-        yield from positions(inner, None)
-
-
-def _beyond_properties(schema: Schema) -> Iterator[Any]:
-    for keyword in _ONE:
-        yield schema.get(keyword)
-    for keyword in _MANY:
-        inner = schema.get(keyword)
-        yield from inner if isinstance(inner, list) else ()
-    for keyword in _NAMED:
-        yield from _mapping(schema.get(keyword)).values()
+    found.append((path, schema))
+    for keyword, value in schema.items():
+        if keyword == "properties":
+            for name, inner in _mapping(value).items():
+                _visit(inner, None if path is None else (*path, name), found)
+        elif keyword in _INNER:
+            for inner in value if isinstance(value, list) else (value,):
+                _visit(inner, None, found)
+        elif keyword in _NAMED:
+            for inner in _mapping(value).values():
+                _visit(inner, None, found)
 
 
 def _mapping(value: Any) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcp_gateway.catalog import Catalog, Code, ExposeRules, Prefix
 from mcp_gateway.catalog.instructions import MAX_BYTES, merge
@@ -48,6 +48,7 @@ def test_servers_without_room_are_counted() -> None:
     assert kept > 10
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.text("abc", min_size=1, max_size=20), st.text(max_size=4_000)), max_size=40),
     st.sampled_from(Prefix),
@@ -63,3 +64,9 @@ def test_hidden_characters_are_stripped_from_instructions() -> None:
     catalog = Catalog.build([offer("a", instructions="Do\u200b it.")], expose=ExposeRules(prefix=Prefix.NEVER))
     assert catalog.instructions == "Do it."
     assert codes(catalog) == [Code.HIDDEN_TEXT]
+
+
+def test_short_texts_of_many_servers_stay_whole() -> None:
+    merged = merge([(f"server{n}", "x") for n in range(200)], Prefix.ALWAYS)
+    assert merged is not None
+    assert merged.count("\nx\n") == merged.count("##")

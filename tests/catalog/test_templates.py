@@ -6,7 +6,7 @@ import time
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcp_gateway.catalog.templates import MAX_EXPRESSIONS, MAX_URI_CHARS, UriTemplate
 
@@ -70,11 +70,13 @@ def test_a_hostile_template_costs_little() -> None:
 VALUES = st.text(min_size=1, max_size=8)
 
 
+@settings(deadline=None)
 @given(VALUES, VALUES)
 def test_every_simple_expansion_matches_its_template(first: str, second: str) -> None:
     assert matches("db://{table}/rows/{id}", f"db://{quote(first, safe='')}/rows/{quote(second, safe='')}")
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_every_reserved_expansion_matches_its_template(value: str) -> None:
     assert matches("file:///{+path}", "file:///" + quote(value, safe=":/?#[]@!$&'()*+,;="))

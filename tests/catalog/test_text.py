@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcp_gateway.catalog import text
 from mcp_gateway.wire import encode
@@ -36,6 +36,7 @@ def test_joiners_inside_words_and_emoji_stay(visible: str) -> None:
     assert text.clean(visible) == visible
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.characters(codec="utf-8")))
 def test_what_may_hide_something_is_never_called_clean(given_text: str) -> None:
     if text.clean(given_text) != given_text:
@@ -47,6 +48,7 @@ def test_a_delete_character_needs_no_escape_and_is_still_noticed() -> None:
     assert not text.may_hide(b'"a"')
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.characters(codec="utf-8")), st.integers(3, 50))
 def test_truncated_text_fits(given_text: str, max_bytes: int) -> None:
     cut = text.truncate(given_text, max_bytes)
