@@ -5,7 +5,7 @@ A *tier* keeps *entries* (exact bytes with an age and the server they came from)
 flush number: raising it makes all of that server's entries dead at once.
 """
 
-from mcp_gateway.cache.base import Cache, Clock, Entry, EntryCache, CacheStats, load_backend, steady_clock
+from mcp_gateway.cache.base import Cache, CacheStats, Clock, Entry, EntryCache, load_backend, steady_clock
 from mcp_gateway.cache.generations import Generations
 from mcp_gateway.cache.memory import MemoryCache
 from mcp_gateway.cache.rule import CacheRule, Scope, Use
@@ -15,6 +15,7 @@ from mcp_gateway.cache.tiered import TieredCache, open_cache
 __all__ = [
     "Cache",
     "CacheRule",
+    "CacheStats",
     "Clock",
     "Entry",
     "EntryCache",
@@ -22,7 +23,6 @@ __all__ = [
     "MemoryCache",
     "Scope",
     "SqliteCache",
-    "CacheStats",
     "TieredCache",
     "Use",
     "load_backend",

@@ -134,7 +134,10 @@ class EntryCache(Cache):
         self.clock = clock or steady_clock()
 
     def get(self, key: str, ttl: float | None = None) -> bytes | None:
-        entry = self.lookup(key)
+        return self.young(self.lookup(key), ttl)
+
+    def young(self, entry: Entry | None, ttl: float | None) -> bytes | None:
+        """The entry's value, unless it is stale or older than `ttl` seconds (None: the cache's default)."""
         if entry is None:
             return None
         now = self.clock()
@@ -163,7 +166,7 @@ def load_backend(path: str) -> type[Cache]:
         raise BadConfig(f"cache back end {path!r}: expected 'package.module:Class'")
     try:
         found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as missing:
+    except (ImportError, AttributeError, TypeError, ValueError) as missing:
         raise BadConfig(f"cache back end {path!r} cannot be loaded: {missing}") from missing
     if not (isinstance(found, type) and issubclass(found, Cache)):
         raise BadConfig(f"cache back end {path!r} is not a subclass of mcp_gateway.cache.Cache")

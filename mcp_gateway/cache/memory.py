@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
-from mcp_gateway.cache.base import DEFAULT_TTL_S, Clock, Entry, EntryCache, CacheStats
+from mcp_gateway.cache.base import DEFAULT_TTL_S, CacheStats, Clock, Entry, EntryCache
 from mcp_gateway.cache.generations import Generations
 
 MAX_ENTRIES = 2048

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -22,10 +21,10 @@ from time import monotonic
 
 import anyio
 
-from mcp_gateway.cache.base import DEFAULT_TTL_S, Clock, Entry, EntryCache, CacheStats
+from mcp_gateway.cache.base import DEFAULT_TTL_S, CacheStats, Clock, Entry, EntryCache
 from mcp_gateway.cache.generations import Generations
 from mcp_gateway.cache.outbox import Outbox
-from mcp_gateway.cache.table import Table, is_broken
+from mcp_gateway.cache.table import Table, is_broken, is_suspect
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +34,7 @@ MAX_ROWS = 100_000
 MAX_VALUE_BYTES = 4 * 1024 * 1024
 """A larger value stays in memory only: encoding it would hold the interpreter for too long. Our choice."""
 
+MAX_CHORES = 16
 DONE = object()
 
 READ_PATIENCE_S = 0.5
@@ -71,9 +71,10 @@ class SqliteCache(EntryCache):
         self._reads: deque[tuple[str, Future[Entry | None]]] = deque()
         self._numbers: dict[str | None, int] = {}
         self._outbox = Outbox()
-        self._chores: deque[Chore] = deque()
+        self._chores: deque[Chore] = deque(maxlen=MAX_CHORES)
         self._running: Iterator[None] | None = None
         self._working = False
+        self._suspect = False
         self._purge_due_monotonic_s = monotonic() + PURGE_EVERY_S
         self._close_by_monotonic_s: float | None = None
         self._down_until = 0.0
@@ -205,49 +206,55 @@ class SqliteCache(EntryCache):
         return self.clock() < self._down_until
 
     def _is_idle(self) -> bool:
-        waiting = self._reads or self._outbox or (not self._is_down() and (self._numbers or self._chores))
+        waiting = (
+            self._reads or self._outbox or (not self._is_down() and (self._numbers or self._chores or self._running))
+        )
         return not (self._working or waiting)
 
     # The worker's side.
 
     def _work(self) -> None:
-        while (job := self._wait_for_job()) is not None:
+        while self._wait_for_work():
             try:
                 self._ensure_open()
-                job()
-            except (sqlite3.Error, OSError) as fault:
+                self._next_job()()
+            except Exception as fault:  # boundary: a damaged file may answer anything, in any shape
                 self._give_up(fault)
             with self._changed:
                 self._working = False
                 self._changed.notify_all()
         self._table.close()
 
-    def _wait_for_job(self) -> Job | None:
-        """The next thing to do, or None when it is time to end."""
+    def _wait_for_work(self) -> bool:
+        """False when it is time to end."""
         with self._changed:
             while True:
                 if self._is_closing and (self._is_down() or monotonic() >= (self._close_by_monotonic_s or 0.0)):
-                    return None
-                job = None if self._is_down() else self._take_job()
-                if job is not None:
+                    return False
+                if not self._is_down() and self._has_work():
                     self._working = True
-                    return job
+                    return True
                 if self._is_closing:
-                    return None
+                    return False
                 self._changed.wait(RETRY_S)
 
-    def _take_job(self) -> Job | None:
+    def _has_work(self) -> bool:
+        purge_is_due = self._table.is_open and monotonic() >= self._purge_due_monotonic_s
+        return bool(self._reads or self._numbers or self._outbox or self._chores or self._running or purge_is_due)
+
+    def _next_job(self) -> Job:
         """Reads first, as somebody waits for them; then flushes, writes, and maintenance."""
-        if self._reads:
-            return partial(self._read, *self._reads.popleft())
-        if self._numbers:
-            return partial(self._save_numbers, dict(self._numbers))
-        if self._outbox:
-            return partial(self._write, self._outbox.take())
-        if self._table.is_open and monotonic() >= self._purge_due_monotonic_s:
-            self._purge_due_monotonic_s = monotonic() + PURGE_EVERY_S
-            self._chores.append(self._table.purge)
-        return self._step if self._chores else None
+        with self._changed:
+            if self._reads:
+                return partial(self._read, *self._reads.popleft())
+            if self._numbers:
+                return partial(self._save_numbers, dict(self._numbers))
+            if self._outbox:
+                return partial(self._write, self._outbox.take())
+            if self._running is None and not self._chores:
+                self._purge_due_monotonic_s = monotonic() + PURGE_EVERY_S
+                self._chores.append(self._table.purge)
+            return self._step
 
     def _read(self, key: str, future: Future[Entry | None]) -> None:
         entry = None
@@ -267,7 +274,7 @@ class SqliteCache(EntryCache):
     def _write(self, batch: dict[str, Entry]) -> None:
         try:
             self._table.write(batch)
-        except (sqlite3.Error, OSError):
+        except Exception:
             with self._changed:
                 self._outbox.dropped += len(batch)
             raise
@@ -276,23 +283,24 @@ class SqliteCache(EntryCache):
             logger.info("cache.disk.back path=%s", self.path)
 
     def _step(self) -> None:
-        """One step of the first chore."""
+        """One step of the chore under way, or of the next one."""
         if self._running is None:
-            self._running = self._chores[0]()
+            self._running = self._chores.popleft()()
         if next(self._running, DONE) is DONE:
             self._running = None
-            self._chores.popleft()
 
     def _ensure_open(self) -> None:
         if self._table.is_open:
             self._table.check_in_place()
             return
-        self._table.open()
+        self._table.open(suspect=self._suspect)
+        self._suspect = False
         self._purge_due_monotonic_s = monotonic()
 
     def _give_up(self, fault: Exception) -> None:
         """Close, put a broken file out of the way, and stay away for a while."""
         kept = self._table.set_aside() if is_broken(fault) else None
+        self._suspect = is_suspect(fault, self.path)
         self._table.close()
         self._running = None
         self._suspend(f"{fault}; the broken file is kept as {kept.name}" if kept else str(fault))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sqlite3
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,13 +32,15 @@ logging.getLogger("sqlitedict").setLevel(logging.CRITICAL)  # it logs a dozen li
 SCHEMA = 1
 """`PRAGMA user_version` of the file; a file of another schema starts afresh."""
 
-BUSY_MS = 250
+BUSY_S = 0.25
 """How long a statement waits for another process. sqlitedict's 5 s would stall every read behind it."""
 
 STEP_ROWS = 256
 """Rows one maintenance statement touches, so that reads get in between. Our choice."""
 
 NO_FILE = -1
+
+ROOM_BYTES = 64 * 1024 * 1024
 
 FUTURE_S = 60.0
 """A row from further ahead than this was written by a clock that was wrong."""
@@ -60,14 +63,28 @@ CREATE TABLE IF NOT EXISTS generations (server TEXT PRIMARY KEY, number INTEGER 
 """
 
 
+class Damaged(sqlite3.DatabaseError):
+    """SQLite's own check of the file found a fault."""
+
+
 class _Connection(SqliteMultithread):  # type: ignore[misc]  # sqlitedict has no types
-    """sqlitedict's thread, which ends without a traceback on standard error and remembers why."""
+    """sqlitedict's thread, with our waiting time, which never ends with a file open or a traceback on stderr."""
 
     def run(self) -> None:
         try:
             super().run()
         except sqlite3.Error:
             self.exception = sys.exc_info()
+        finally:
+            if self.opened is not None:
+                self.opened.close()
+
+    def _connect(self) -> tuple[sqlite3.Connection, sqlite3.Cursor]:
+        self.opened: sqlite3.Connection | None = None
+        self.opened = connect(self.filename, check_same_thread=False)
+        self.opened.execute("PRAGMA synchronous = OFF")
+        self.opened.execute("PRAGMA journal_size_limit = 4194304")
+        return self.opened, self.opened.cursor()
 
 
 class _Dict(SqliteDict):  # type: ignore[misc]  # sqlitedict has no types
@@ -96,16 +113,17 @@ class Table:
     def is_open(self) -> bool:
         return self._dict is not None
 
-    def open(self) -> None:
+    def open(self, *, suspect: bool = False) -> None:
+        """Make the file ready and open it; a suspect one is read through first. Raises also Damaged."""
         make_ready(self.path)
+        if suspect:
+            examine(self.path)
         self._secret = row.load_secret(self.path.with_name(self.path.name + ".key"))
         self._inode = self.path.stat().st_ino
         self._dict = _Dict(
             str(self.path), "entries", autocommit=True, journal_mode="WAL", encode=row.encode, decode=row.decode,
             outer_stack=False,
         )  # fmt: skip
-        self._select(f"PRAGMA busy_timeout = {BUSY_MS}")
-        self._select("PRAGMA journal_size_limit = 4194304")
         self._adopt()
 
     def close(self) -> None:
@@ -253,6 +271,10 @@ class Table:
             rows.append(answer)
 
 
+def connect(path: Path | str, *, check_same_thread: bool = True) -> sqlite3.Connection:
+    return sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=check_same_thread)
+
+
 def make_ready(path: Path) -> None:
     """Create what is missing: folder (0700), file (0600), tables. Raises sqlite3.Error or OSError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -261,7 +283,7 @@ def make_ready(path: Path) -> None:
     mode = path.stat().st_mode
     if mode & 0o077:
         path.chmod(mode & 0o700)
-    with closing(sqlite3.connect(path, timeout=BUSY_MS / 1000, isolation_level=None)) as connection:
+    with closing(connect(path)) as connection:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # has an effect on an empty file only
         connection.execute("PRAGMA journal_mode = WAL")
         [version] = connection.execute("PRAGMA user_version").fetchone()
@@ -272,7 +294,32 @@ def make_ready(path: Path) -> None:
         connection.executescript(f"{_TABLES} PRAGMA user_version = {SCHEMA};")
 
 
-def is_broken(error: BaseException) -> bool:
-    """True when the file itself is no use any more, false when it is only out of reach for now."""
+def examine(path: Path) -> None:
+    """Read the whole file through. Raises Damaged."""
+    with closing(connect(path)) as connection:
+        [verdict] = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise Damaged(f"damaged: {verdict}")
+
+
+def is_broken(error: Exception) -> bool:
+    """True when the file itself is no use any more, false when it is only out of reach for now.
+
+    An error of neither kind comes from an answer that made no sense.
+    """
+    if isinstance(error, Damaged) or not isinstance(error, sqlite3.Error | OSError):
+        return True
+    return _code(error) in BROKEN
+
+
+def is_suspect(error: Exception, path: Path) -> bool:
+    """True when a disk with room is said to be full: pages that point nowhere look like that."""
+    try:
+        return _code(error) == sqlite3.SQLITE_FULL and shutil.disk_usage(path.parent).free > ROOM_BYTES
+    except OSError:
+        return False
+
+
+def _code(error: Exception) -> int | None:
     code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in BROKEN
+    return None if code is None else code & 0xFF

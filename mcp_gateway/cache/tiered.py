@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from mcp_gateway.cache.base import DEFAULT_TTL_S, Cache, Clock, Entry, EntryCache, CacheStats, steady_clock
+from mcp_gateway.cache.base import DEFAULT_TTL_S, Cache, CacheStats, Clock, Entry, EntryCache, steady_clock
 from mcp_gateway.cache.generations import Generations
 from mcp_gateway.cache.memory import MAX_BYTES, MAX_ENTRIES, MemoryCache
 from mcp_gateway.cache.sqlite import MAX_BYTES as MAX_DISK_BYTES
@@ -40,10 +40,10 @@ class TieredCache(EntryCache):
         value = self._memory.get(key, ttl)
         if value is not None or self._second is None:
             return value
+        found = None
         with self._forgiven():
-            self._promote(key, self._second.lookup(key))
-            return self._memory.get(key, ttl)
-        return None
+            found = self._second.lookup(key)
+        return self.young(self._promote(key, found), ttl)
 
     def lookup(self, key: str) -> Entry | None:
         """Memory only: immediate."""
@@ -53,9 +53,10 @@ class TieredCache(EntryCache):
         """The second tier only; what it has is in memory afterwards."""
         if self._second is None:
             return None
+        found = None
         with self._forgiven():
-            return self._promote(key, await self._second.fetch(key))
-        return None
+            found = await self._second.fetch(key)
+        return self._promote(key, found)
 
     def store(self, key: str, entry: Entry, persist: bool = True) -> None:
         """Keep an entry, unless its server was flushed since the value was asked for."""
