@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from mcp_gateway.catalog import Route
+from mcp_gateway.catalog.route import Route
 from mcp_gateway.errors import METHOD_NOT_FOUND, RpcError
 from mcp_gateway.revisions import LATEST_MODERN, is_modern
 from mcp_gateway.security.principal import LOCAL, Principal
@@ -84,6 +84,7 @@ class Call:
 
     `params` belongs to the call: whoever routes it may change the mapping.
     `deadline_s` is the caller's own wish, in seconds from now; None means the configured default.
+    `log_level` is the mildest log level the caller wants, None when it wants no log messages.
     `route` is set by the gateway once the name is resolved.
     """
 
@@ -93,4 +94,5 @@ class Call:
     sink: Sink = QUIET
     principal: Principal = LOCAL
     deadline_s: float | None = None
+    log_level: str | None = None
     route: Route | None = None

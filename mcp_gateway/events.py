@@ -8,8 +8,9 @@ logged and the others still hear.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 logger = logging.getLogger(__name__)
 
@@ -39,12 +40,21 @@ class CatalogChanged:
 
 @dataclass(frozen=True, slots=True)
 class ResourceUpdated:
-    """An upstream says a resource changed; `uri` is the one that clients use."""
+    """An upstream says that its resource `uri` (the upstream's own) changed."""
 
+    server: str
     uri: str
 
 
-Event = ServerStateChanged | OfferChanged | CatalogChanged | ResourceUpdated
+@dataclass(frozen=True, slots=True)
+class LogMessage:
+    """A `notifications/message` of an upstream that belongs to no call; `params` are raw."""
+
+    server: str
+    params: Mapping[str, Any]
+
+
+Event = ServerStateChanged | OfferChanged | CatalogChanged | ResourceUpdated | LogMessage
 Listener = Callable[[Event], None]
 
 

@@ -1,0 +1,281 @@
+"""The composition root: the only place where parts are put together.
+
+A `Config` enters; a process that serves it leaves. Which middleware a call passes,
+and in which order, is the list in `App.__init__`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.abc
+import anyio.to_thread
+from mcp.server.runner import serve_dual_era_loop
+
+from mcp_gateway.builtin import ALL, MCPFunctions
+from mcp_gateway.catalog import ExposeRules, Prefix, SchemaCompat, ServerRules
+from mcp_gateway.config import Config, folders, load_config
+from mcp_gateway.downstream import views
+from mcp_gateway.downstream.endpoint import Endpoint
+from mcp_gateway.downstream.http import HttpRules, http_app
+from mcp_gateway.downstream.runfile import RunFile
+from mcp_gateway.downstream.server import HttpServer, address, bind
+from mcp_gateway.downstream.sessions import Sessions
+from mcp_gateway.downstream.stdio import stdio_streams
+from mcp_gateway.errors import BadConfig
+from mcp_gateway.events import Events, OfferChanged
+from mcp_gateway.gateway import Gateway, Surface
+from mcp_gateway.middleware.heartbeat import Heartbeat
+from mcp_gateway.observe.logging import Redactor
+from mcp_gateway.upstream.define import define
+from mcp_gateway.upstream.definition import Definition
+from mcp_gateway.upstream.eras import EraBook
+from mcp_gateway.upstream.manager import MCPAgentManager
+from mcp_gateway.upstream.snapshot import Snapshot
+
+logger = logging.getLogger(__name__)
+
+SAVE_AFTER_S = 1.0
+"""Changed offers are written this long after the first change, several at once (our choice)."""
+
+
+class App:
+    """Everything of one process, put together from one configuration."""
+
+    def __init__(self, config: Config, *, environ: Mapping[str, str], redactor: Redactor | None = None) -> None:
+        self.config = config
+        self.reload_error: str | None = None
+        self._environ = environ
+        self._redactor = redactor or Redactor()
+        self._redactor.know(config.secrets)
+        state = folders(environ).state
+        self._run_file = RunFile(state, config.path)
+        self._snapshot = Snapshot(state / "catalog" / f"{_file_key(config.path)}.json")
+        self._definitions = definitions(config, environ)
+        self._offers_changed = anyio.Event()
+
+        self.events = Events()
+        saved = self._snapshot.load(_fingerprints(self._definitions))
+        self.upstreams = MCPAgentManager(self.events, EraBook(state / "eras.json"), saved)
+        self.functions = MCPFunctions(_enabled(config), health=self._health)
+        self.heartbeat = Heartbeat()
+        self.gateway = Gateway(
+            self.upstreams,
+            self.functions,
+            self.events,
+            surface(config),
+            middleware=[
+                self.heartbeat,  # outermost: silence is broken whatever the layers below wait for
+            ],
+        )
+        self.sessions = Sessions(self.gateway)
+        self.endpoint = Endpoint(self.gateway, self.sessions)
+        self.events.subscribe(self.sessions.hear)
+        self.events.subscribe(self._hear)
+
+    # -- doors ---------------------------------------------------------------------------------------------------
+
+    async def serve_http(self, host: str, port: int, on_ready: Callable[[str], None]) -> None:
+        """Serve `/mcp`, `/sse` and REST until a signal; `on_ready` gets `http://HOST:PORT`.
+
+        Raises BadConfig, PortBusy.
+        """
+        listener = bind(host, port)
+        url = address(listener)
+        app = http_app(self.gateway, self.endpoint, self._http_rules(host), self.status)
+        server = HttpServer(app, self.endpoint.in_flight, on_started=lambda: self._ready(url, on_ready))
+        try:
+            async with self.running() as group:
+                group.start_soon(self._obey_signals, server.stop, server.stop_now)
+                await server.serve(sockets=[listener])
+        finally:
+            self._run_file.remove()
+            listener.close()
+
+    async def serve_stdio(self) -> None:
+        """Serve standard input and output until the input ends or a signal arrives."""
+        limit = self.config.limits.max_body
+        async with (
+            self.running() as group,
+            stdio_streams(limit, self.endpoint.in_flight) as (incoming, outgoing),
+        ):
+            ended = anyio.CancelScope()
+            group.start_soon(self._obey_signals, _async(ended.cancel), ended.cancel)
+            with ended:
+                await serve_dual_era_loop(self.endpoint.server, incoming, outgoing, lifespan_state=None)
+
+    def _ready(self, url: str, on_ready: Callable[[str], None]) -> None:
+        self._run_file.write(url)
+        on_ready(url)
+
+    def _http_rules(self, host: str) -> HttpRules:
+        server, limits = self.config.server, self.config.limits
+        return HttpRules(
+            allowed_hosts=(host, *server.allowed_hosts),
+            allowed_origins=server.allowed_origins,
+            base_path=server.base_path,
+            max_body_bytes=limits.max_body,
+            max_sessions=limits.max_sessions,
+        )
+
+    # -- life ----------------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[anyio.abc.TaskGroup]:
+        """Everything that lives beside the doors; upstreams start at once and are waited for by nobody."""
+        async with anyio.create_task_group() as group:
+            await group.start(self.upstreams.run, self._definitions)
+            group.start_soon(self.gateway.run)
+            group.start_soon(self.sessions.run)
+            group.start_soon(self.heartbeat.run)
+            group.start_soon(self._save_offers)
+            if self.config.reload.watch:
+                group.start_soon(self._watch_file)
+            try:
+                yield group
+            finally:
+                group.cancel_scope.cancel()
+
+    async def _obey_signals(self, stop: Callable[[], Any], stop_now: Callable[[], None]) -> None:
+        """SIGTERM and SIGINT stop, a second one stops at once; SIGHUP reads the configuration again."""
+        stopping = False
+        async with anyio.create_task_group() as group:
+            with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+                async for received in signals:
+                    if received == signal.SIGHUP:
+                        self.reload()
+                    elif stopping:
+                        stop_now()
+                    else:
+                        stopping = True
+                        logger.info("app.stopping signal=%s", received.name)
+                        group.start_soon(stop)
+
+    # -- the configuration, again --------------------------------------------------------------------------------
+
+    def reload(self) -> bool:
+        """Read the file again: all of it, or none of it. False, and `reload_error`, when it is bad."""
+        try:
+            config = load_config(self.config.path, environ=self._environ)
+        except BadConfig as bad:
+            self.reload_error = bad.message
+            logger.error("app.reload_refused problems=%s", bad.message)
+            return False
+        self.reload_error = None
+        self._redactor.know(self.config.secrets | config.secrets)
+        self.config = config
+        self._definitions = definitions(config, self._environ)
+        self.upstreams.apply(self._definitions)
+        self.gateway.configure(surface(config))
+        logger.info("app.reloaded servers=%d", len(config.servers))
+        return True
+
+    async def _watch_file(self) -> None:
+        from watchfiles import awatch
+
+        path = self.config.path
+        debounce_ms = max(50, self.config.reload.debounce_ms)
+        watched = awatch(path.parent, debounce=debounce_ms, recursive=False, rust_timeout=1000)
+        async for changes in watched:
+            if any(Path(changed).name in (path.name, ".env") for _, changed in changes) and path.exists():
+                self.reload()
+
+    # -- state ---------------------------------------------------------------------------------------------------
+
+    def status(self) -> dict[str, Any]:
+        """The gateway in a page, for REST and the command line."""
+        return {
+            **views.status(self.gateway),
+            "sessions": len(self.sessions),
+            "in_flight": self.endpoint.in_flight.count,
+            "config": {"file": str(self.config.path), "error": self.reload_error, "notes": list(self.config.notes)},
+        }
+
+    def _health(self) -> Mapping[str, Any]:
+        summary = views.status(self.gateway)
+        return {
+            "version": summary["version"],
+            "tools": summary["tools"],
+            "sessions": len(self.sessions),
+            "in_flight": self.endpoint.in_flight.count,
+            "servers": [
+                {key: server[key] for key in ("name", "state", "revision", "tools")} for server in summary["servers"]
+            ],
+        }
+
+    def _hear(self, event: object) -> None:
+        if isinstance(event, OfferChanged):
+            self._offers_changed.set()
+
+    async def _save_offers(self) -> None:
+        """Keep the last good offers on disk; a disk that refuses costs the next start its head start, nothing else."""
+        while True:
+            await self._offers_changed.wait()
+            await anyio.sleep(SAVE_AFTER_S)
+            self._offers_changed = anyio.Event()
+            offers, fingerprints = self.upstreams.in_order(), _fingerprints(self._definitions)
+            try:
+                await anyio.to_thread.run_sync(self._snapshot.save, offers, fingerprints)
+            except OSError as refused:
+                logger.warning("app.offers_not_saved reason=%s", refused.strerror)
+
+
+def definitions(config: Config, environ: Mapping[str, str]) -> list[Definition]:
+    """Every configured server, in the order of the file."""
+    return [
+        define(
+            name,
+            server,
+            environ=environ,
+            max_message_bytes=config.limits.max_result,
+            skipped=config.skipped.get(name),
+        )
+        for name, server in config.servers.items()
+    ]
+
+
+def surface(config: Config) -> Surface:
+    """What the configuration says of names and schemas, in the catalog's terms."""
+    expose = config.expose
+    return Surface(
+        expose=ExposeRules(
+            prefix=Prefix(expose.prefix), max_name=expose.max_name, schema_compat=SchemaCompat(expose.schema_compat)
+        ),
+        servers={
+            name: ServerRules(
+                prefix=server.prefix,
+                include=tuple(server.tools.include),
+                exclude=tuple(server.tools.exclude),
+                rename=server.tools.rename,
+                describe=server.tools.describe,
+            )
+            for name, server in config.servers.items()
+        },
+    )
+
+
+def _enabled(config: Config) -> list[Any]:
+    switches = {"sysinfo": config.tools.sysinfo.enabled}
+    return [tool for tool in ALL if switches[tool.name]]
+
+
+def _fingerprints(definitions: list[Definition]) -> dict[str, str]:
+    return {definition.name: definition.fingerprint for definition in definitions}
+
+
+def _file_key(path: Path) -> str:
+    return hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:16]
+
+
+def _async(function: Callable[[], None]) -> Callable[[], Any]:
+    async def call() -> None:
+        function()
+
+    return call

@@ -1,0 +1,253 @@
+"""Between protocol revisions: the one place where eras are translated.
+
+A call in the caller's terms enters, the upstream's request leaves; the upstream's
+result or error comes back in the caller's terms. Rules are pure functions of the
+two revisions; `relay` is the only one that waits. Names and URIs are the gateway's
+business, not this module's.
+
+    down \\ up   legacy                          modern
+    legacy      as it is                        stamp the envelope, strip the result's; drive `input_required`
+    modern      strip the envelope, complete    stamp again; pass
+                the result
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import anyio
+from mcp.shared.inbound import MCP_PARAM_HEADER_PREFIX, encode_header_value
+
+from mcp_gateway.call import Call, Client, Sink
+from mcp_gateway.errors import INTERNAL_ERROR, INVALID_PARAMS, RESOURCE_NOT_FOUND, RpcError, UpstreamProtocolError
+from mcp_gateway.revisions import (
+    CACHEABLE,
+    CLIENT_CAPABILITIES,
+    ENVELOPE_KEYS,
+    HEADER_MISMATCH,
+    LOG_LEVEL,
+    MISSING_CLIENT_CAPABILITY,
+    NAMED_BY,
+    SERVER_INFO,
+    UNSUPPORTED_PROTOCOL_VERSION,
+)
+from mcp_gateway.upstream.session import GATEWAY_INFO, Link, Session, envelope, method_headers
+from mcp_gateway.wire import Malformed, Raw, RawParams, encode, fields, loads
+
+MAX_ROUNDS = 10
+"""Rounds of questions one call may cause (protocol facts, 4.2)."""
+
+PUSHABLE = ("sampling", "elicitation", "roots")
+"""Capabilities that a legacy client can be asked for over its session."""
+
+_PROGRESS_TOKEN = "progressToken"  # noqa: S105 - a member's name, no credential
+_COMPLETE = Raw(b'"complete"')
+
+
+async def relay(link: Link, call: Call, sink: Sink) -> Raw:
+    """Send a resolved call over a link, and bring the answer back in the caller's terms.
+
+    Raises:
+        RpcError: the upstream's error, translated where the revisions differ.
+        GatewayError: as `Dispatcher.call`.
+    """
+    up = link.session
+    params = outgoing(call, up)
+    headers = outgoing_headers(call, params, up)
+    try:
+        raw = await link.dispatcher.call(call.method, params, sink, headers=headers)
+        if up.modern and not call.client.modern:
+            raw = await _drive(link, call, params, headers, sink, raw)
+    except RpcError as refused:
+        raise translated(refused, call, up) from None
+    return incoming(raw, call, up)
+
+
+# -- requests ----------------------------------------------------------------------------------------------------
+
+
+def outgoing(call: Call, up: Session) -> RawParams:
+    """The params as the upstream's revision wants them; what the caller's envelope said stays with us."""
+    params = dict(call.params)
+    meta = _meta(params.pop("_meta", None))
+    kept = {key: value for key, value in meta.items() if key not in ENVELOPE_KEYS and key != _PROGRESS_TOKEN}
+    if up.modern:
+        kept |= envelope(declared(call.client, meta), up.revision)
+        if call.log_level is not None:
+            kept[LOG_LEVEL] = call.log_level
+    if kept:
+        params["_meta"] = kept
+    return params
+
+
+def declared(client: Client, meta: Mapping[str, Any]) -> Any:
+    """The capabilities a modern upstream is told: what this caller can answer on this very call."""
+    if client.modern:
+        return meta.get(CLIENT_CAPABILITIES, client.capabilities)
+    return {name: client.capabilities[name] for name in PUSHABLE if name in client.capabilities}
+
+
+def outgoing_headers(call: Call, params: RawParams, up: Session) -> dict[str, str] | None:
+    """The HTTP headers a modern upstream compares with the body (2026-07-28, streamable-http; SEP-2243)."""
+    if not up.modern:
+        return None
+    headers = method_headers(call.method, up.revision)
+    if call.method in NAMED_BY and call.route is not None:
+        headers["Mcp-Name"] = encode_header_value(call.route.name)
+    if call.route is not None and call.route.header_params:
+        headers |= _param_headers(params.get("arguments"), call.route.header_params)
+    return headers
+
+
+def _param_headers(arguments: Any, names: Mapping[tuple[str, ...], str]) -> dict[str, str]:
+    values = loads(encode(arguments)) if arguments is not None else {}
+    headers: dict[str, str] = {}
+    for path, header in names.items():
+        value = values
+        for step in path:
+            value = value.get(step) if isinstance(value, dict) else None
+        if value is not None:
+            headers[MCP_PARAM_HEADER_PREFIX + header] = encode_header_value(_header_text(value))
+    return headers
+
+
+def _header_text(value: Any) -> str:
+    return value if isinstance(value, str) else encode(value).decode()
+
+
+# -- results -----------------------------------------------------------------------------------------------------
+
+
+def incoming(raw: Raw, call: Call, up: Session) -> Raw:
+    """The result in the caller's terms; bytes that need no change are not touched.
+
+    Raises UpstreamProtocolError when a modern result has a type that nothing here knows.
+    """
+    if call.client.modern:
+        return raw if up.modern and "resultType" in _result(raw) else completed(raw, call.method)
+    return stripped(raw, call) if up.modern else raw
+
+
+def shaped(raw: Raw, call: Call) -> Raw:
+    """A result of the gateway's own, which is in no era yet, in the caller's."""
+    return completed(raw, call.method) if call.client.modern else raw
+
+
+def completed(raw: Raw, method: str) -> Raw:
+    """For modern callers: `resultType` always, caching hints where they must be, our `serverInfo`."""
+    result = _result(raw)
+    out: dict[str, Any] = {"resultType": _COMPLETE, **result}
+    if method in CACHEABLE:
+        out = {"ttlMs": 0, "cacheScope": "private", **out}
+    out["_meta"] = {SERVER_INFO: GATEWAY_INFO, **_meta(result.get("_meta"))}
+    return Raw(encode(out))
+
+
+def stripped(raw: Raw, call: Call) -> Raw:
+    """For legacy callers: without the modern members (protocol facts, section 3, result shape)."""
+    result: dict[str, Any] = dict(_result(raw))
+    kind = result.pop("resultType", _COMPLETE)
+    if bytes(kind) != b'"complete"':
+        server = call.route.server if call.route else None
+        raise UpstreamProtocolError(f"upstream {server!r} answered with a result type of its own", server=server)
+    if call.method in CACHEABLE:
+        result.pop("ttlMs", None)
+        result.pop("cacheScope", None)
+    meta = {key: value for key, value in _meta(result.pop("_meta", None)).items() if key != SERVER_INFO}
+    if meta:
+        result["_meta"] = meta
+    structured = result.get("structuredContent")
+    if structured is not None and not bytes(structured).lstrip().startswith(b"{"):
+        _unstructure(result, structured)
+    return Raw(encode(result))
+
+
+def _unstructure(result: dict[str, Any], structured: Raw) -> None:
+    """Structured content that is no object does not exist before 2026-07-28: make sure a text block holds it."""
+    del result["structuredContent"]
+    content = loads(result["content"]) if "content" in result else []
+    if not any(isinstance(block, dict) and block.get("type") == "text" for block in content):
+        result["content"] = [*content, {"type": "text", "text": bytes(structured).decode()}]
+
+
+# -- questions ---------------------------------------------------------------------------------------------------
+
+
+async def _drive(
+    link: Link, call: Call, params: RawParams, headers: Mapping[str, str] | None, sink: Sink, raw: Raw
+) -> Raw:
+    """Put a modern upstream's questions to a legacy caller until the result is complete (protocol facts, 4.2)."""
+    for _ in range(MAX_ROUNDS):
+        result = _result(raw)
+        if bytes(result.get("resultType", b"")) != b'"input_required"':
+            return raw
+        retry = {**params, "inputResponses": await _answers(sink, result.get("inputRequests"))}
+        if "requestState" in result:
+            retry["requestState"] = result["requestState"]
+        raw = await link.dispatcher.call(call.method, retry, sink, headers=headers)
+    raise RpcError.of(INTERNAL_ERROR, f"the upstream asked for input more than {MAX_ROUNDS} times")
+
+
+async def _answers(sink: Sink, questions: Raw | None) -> dict[str, Raw]:
+    """Ask all questions at once. Raises RpcError when the caller cannot or will not answer one."""
+    asked = {key: fields(question) for key, question in fields(questions).items()} if questions is not None else {}
+    answers: dict[str, Raw] = {}
+    refusals: list[RpcError] = []
+
+    async def ask(key: str, question: Mapping[str, Raw]) -> None:
+        try:
+            params = dict(fields(question["params"])) if "params" in question else {}
+            answers[key] = await sink.request(loads(question["method"]), params)
+        except RpcError as refused:
+            refusals.append(refused)
+
+    async with anyio.create_task_group() as group:
+        for key, question in asked.items():
+            group.start_soon(ask, key, question)
+    if refusals:
+        raise RpcError.of(INTERNAL_ERROR, f"the client did not answer: {refusals[0].error['message']}")
+    return answers
+
+
+# -- errors ------------------------------------------------------------------------------------------------------
+
+
+def translated(refused: RpcError, call: Call, up: Session) -> RpcError:
+    """An upstream's error in the caller's revision; within one era it is passed on unchanged.
+
+    1. resource not found: -32002 up to 2025-11-25, -32602 from 2026-07-28 on;
+    2. codes reserved by 2026-07-28 mean nothing when a legacy upstream used them for itself;
+    3. a modern upstream's complaint about our envelope is not the legacy caller's fault.
+    """
+    if up.modern == call.client.modern:
+        return refused
+    error = refused.error
+    code = error["code"]
+    if call.client.modern:
+        if code == RESOURCE_NOT_FOUND:
+            return RpcError.of(INVALID_PARAMS, error["message"], error.get("data"))
+        if -32099 <= code <= -32020:
+            return RpcError.of(INTERNAL_ERROR, error["message"], {"upstreamCode": code})
+        return refused
+    if code == INVALID_PARAMS and call.method == "resources/read":
+        return RpcError.of(RESOURCE_NOT_FOUND, error["message"], error.get("data"))
+    if code in (HEADER_MISMATCH, MISSING_CLIENT_CAPABILITY, UNSUPPORTED_PROTOCOL_VERSION):
+        return RpcError.of(INTERNAL_ERROR, error["message"], {"upstreamCode": code})
+    return refused
+
+
+def _meta(value: Any) -> dict[str, Any]:
+    """The members of a `_meta`, raw where they came raw."""
+    if value is None:
+        return {}
+    if isinstance(value, dict):
+        return value
+    return dict(fields(value))
+
+
+def _result(raw: Raw) -> Mapping[str, Raw]:
+    try:
+        return fields(raw)
+    except Malformed:
+        raise UpstreamProtocolError("the upstream answered with a result that is not an object") from None

@@ -1,0 +1,229 @@
+"""The SDK's server with the gateway behind it: handshakes are the SDK's, calls are ours.
+
+The SDK's middleware hands over every message before it is validated, so the typed
+models, which drop unknown fields, never touch a relayed one. What the SDK keeps:
+`initialize`, `server/discover`, `ping`, listen streams, and everything before a
+session is initialized.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from itertools import count
+from typing import Any, Final
+from uuid import uuid4
+
+import anyio
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.server.lowlevel import Server
+from mcp.server.subscriptions import ListenHandler
+from mcp.shared.exceptions import MCPError
+
+from mcp_gateway import __version__
+from mcp_gateway.call import Call, Client
+from mcp_gateway.catalog import Kind
+from mcp_gateway.downstream.inflight import InFlight
+from mcp_gateway.downstream.sessions import Sessions
+from mcp_gateway.downstream.sink import SdkSink
+from mcp_gateway.errors import GatewayError, RpcError, to_rpc
+from mcp_gateway.gateway import Gateway
+from mcp_gateway.revisions import CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL, LOG_LEVELS, is_modern
+from mcp_gateway.wire import Raw, loads
+
+logger = logging.getLogger(__name__)
+
+Context = ServerRequestContext[Any, Any]
+
+NAME: Final = "mcp-gateway"
+
+CAPABILITIES: Final[Mapping[str, Any]] = {
+    "tools": {"listChanged": True},
+    "prompts": {"listChanged": True},
+    "resources": {"subscribe": True, "listChanged": True},
+    "completions": {},
+    "logging": {},
+}
+"""What the gateway offers whatever its upstreams are just now: they come and go, a handshake does not repeat."""
+
+SDK_METHODS: Final = frozenset({"initialize", "server/discover", "ping", "subscriptions/listen"})
+
+LEGACY_ONLY: Final = frozenset({"resources/subscribe", "resources/unsubscribe", "logging/setLevel"})
+"""Removed by 2026-07-28; the SDK answers a modern client that sends them."""
+
+_CLIENT: Final = "gateway_client"
+"""The key under which a connection remembers its `Client`."""
+
+_request_numbers = count(1)
+
+
+class Endpoint:
+    """One `mcp.server.lowlevel.Server` for all doors."""
+
+    def __init__(self, gateway: Gateway, sessions: Sessions) -> None:
+        self._gateway = gateway
+        self._sessions = sessions
+        self.server: Server[Any] = Server(
+            NAME,
+            version=__version__,
+            on_subscriptions_listen=ListenHandler(sessions.bus),
+            get_tool_input_schema=self._input_schema,
+        )
+        self.server.middleware[:] = [self._handle]
+        self.in_flight = InFlight()
+
+    def _input_schema(self, name: str) -> Mapping[str, Any] | None:
+        """What the SDK compares `Mcp-Param-*` headers with; None where no argument has a header."""
+        route = self._gateway.catalog.find(Kind.TOOL, name)
+        return _header_schema(route.header_params) if route is not None and route.header_params else None
+
+    async def _handle(self, ctx: Context, call_next: CallNext) -> HandlerResult:
+        """Every inbound message, request or notification (the SDK's `ServerMiddleware`)."""
+        if ctx.request_id is None:
+            return await self._notification(ctx, call_next)
+        if ctx.method in SDK_METHODS or not _initialized(ctx):
+            return await self._sdk_method(ctx, call_next)
+        if ctx.method in LEGACY_ONLY and is_modern(ctx.protocol_version):
+            return await call_next(ctx)
+        with self.in_flight:
+            return await self._request(ctx)
+
+    # -- what is ours --------------------------------------------------------------------------------------------
+
+    async def _request(self, context: Context) -> dict[str, Any]:
+        call = self._call(context)
+        sink = SdkSink(context, call)
+        outcome: Raw | MCPError
+        async with anyio.create_task_group() as group:
+            group.start_soon(sink.pump)
+            outcome = await self._outcome(call, sink)
+            await sink.drained()
+            group.cancel_scope.cancel()
+        if isinstance(outcome, MCPError):
+            raise outcome
+        result: dict[str, Any] = loads(outcome)
+        return result
+
+    async def _outcome(self, call: Call, sink: SdkSink) -> Raw | MCPError:
+        """The raw result, or the error as a value: a task group would wrap a raised one."""
+        try:
+            return await self._gateway.route(call, sink)
+        except RpcError as refused:
+            error = refused.error
+        except GatewayError as failure:
+            error = to_rpc(failure)
+        except Exception:  # boundary: whatever is wrong in here costs one call, and its text stays in here
+            logger.exception("endpoint.call_failed method=%s", call.method)
+            error = {"code": -32603, "message": "internal error", "data": {"code": "internal_error"}}
+        return MCPError(error["code"], error["message"], error.get("data"))
+
+    def _call(self, context: Context) -> Call:
+        params = dict(context.params or {})
+        client = self._client(context, params)
+        return Call(context.method, params, client, log_level=self._log_level(client, params))
+
+    def _log_level(self, client: Client, params: Mapping[str, Any]) -> str | None:
+        if not client.modern:
+            return self._gateway.log_level(client)
+        meta = params.get("_meta")
+        level = meta.get(LOG_LEVEL) if isinstance(meta, dict) else None
+        return level if level in LOG_LEVELS else None
+
+    def _client(self, context: Context, params: Mapping[str, Any]) -> Client:
+        if is_modern(context.protocol_version):
+            meta = params.get("_meta") or {}
+            return Client(
+                key=f"request-{next(_request_numbers)}",
+                revision=context.protocol_version,
+                capabilities=meta.get(CLIENT_CAPABILITIES) or {},
+                info=meta.get(CLIENT_INFO),
+                door=_door(context),
+            )
+        client: Client = context.session._connection.state[_CLIENT]
+        return client
+
+    # -- what is the SDK's ---------------------------------------------------------------------------------------
+
+    async def _sdk_method(self, context: Context, call_next: CallNext) -> HandlerResult:
+        if context.method == "subscriptions/listen":
+            return await self._listen(context, call_next)
+        result = await call_next(context)
+        if context.method in ("initialize", "server/discover") and isinstance(result, dict):
+            result["capabilities"] = self._capabilities(is_modern(context.protocol_version))
+            if (instructions := self._gateway.catalog.instructions) is not None:
+                result["instructions"] = instructions
+        if context.method == "initialize" and isinstance(result, dict):
+            self._open_session(context, result["protocolVersion"])
+        return result
+
+    def _capabilities(self, modern: bool) -> dict[str, Any]:
+        extensions: dict[str, Any] = {"extensions": {"io.modelcontextprotocol/ui": {}}} if modern else {}
+        return {**CAPABILITIES, **extensions}
+
+    def _open_session(self, context: Context, revision: str) -> None:
+        connection = context.session._connection
+        params = context.params or {}
+        key = connection.session_id or uuid4().hex
+        client = Client(
+            key=key,
+            revision=revision,
+            capabilities=params.get("capabilities") or {},
+            info=params.get("clientInfo"),
+            session=key,
+            door=_door(context),
+        )
+        connection.state[_CLIENT] = client
+        connection.exit_stack.push_async_callback(self._close_session, client)
+
+    async def _close_session(self, client: Client) -> None:
+        self._sessions.leave(client)
+        await self._gateway.release(client)
+
+    async def _listen(self, context: Context, call_next: CallNext) -> HandlerResult:
+        """A modern listen; the resources it names are subscribed to upstream for as long as it lasts."""
+        client = self._client(context, context.params or {})
+        for uri in _listened_uris(context.params or {}):
+            call = Call("resources/subscribe", {"uri": uri}, client)
+            try:
+                await self._gateway.route(call)
+            except (GatewayError, RpcError) as failure:
+                logger.info("endpoint.subscribe_failed reason=%s", type(failure).__name__)
+        try:
+            return await call_next(context)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._gateway.release(client)
+
+    async def _notification(self, context: Context, call_next: CallNext) -> HandlerResult:
+        result = await call_next(context)
+        connection = context.session._connection
+        if context.method == "notifications/initialized" and _CLIENT in connection.state:
+            self._sessions.enter(connection.state[_CLIENT], connection)
+        return result
+
+
+def _initialized(context: Context) -> bool:
+    return is_modern(context.protocol_version) or _CLIENT in context.session._connection.state
+
+
+def _door(context: Context) -> str:
+    if context.request is None:
+        return "stdio"
+    return "sse" if context.request.url.path.startswith("/messages") else "http"
+
+
+def _listened_uris(params: Mapping[str, Any]) -> list[str]:
+    notifications = params.get("notifications")
+    uris = notifications.get("resourceSubscriptions") if isinstance(notifications, dict) else None
+    return [uri for uri in uris if isinstance(uri, str)] if isinstance(uris, list) else []
+
+
+def _header_schema(header_params: Mapping[tuple[str, ...], str]) -> dict[str, Any]:
+    """A schema with nothing but the header annotations, rebuilt from the route's table."""
+    root: dict[str, Any] = {"type": "object", "properties": {}}
+    for path, header in header_params.items():
+        node = root
+        for step in path[:-1]:
+            node = node["properties"].setdefault(step, {"type": "object", "properties": {}})
+        node["properties"][path[-1]] = {"type": "string", "x-mcp-header": header}
+    return root

@@ -1,0 +1,66 @@
+"""Host and Origin checks, before anything else, on every HTTP door (R-ORIGIN-1).
+
+A web page in the user's browser may reach loopback; what it cannot do is send a
+Host of ours together with no Origin, or an Origin on the list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from mcp_gateway.errors import http_body
+
+LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
+
+
+class Guard:
+    """ASGI: lets a request in when its Host and its Origin, if any, are allowed; 403 otherwise.
+
+    `hosts` are names with or without port; a name without port allows every port. `origins` are
+    `scheme://host[:port]`; loopback origins are always allowed on a loopback host. `Origin: null` never is.
+    """
+
+    def __init__(self, app: ASGIApp, *, hosts: Iterable[str] = (), origins: Iterable[str] = ()) -> None:
+        self._app = app
+        self._hosts = LOOPBACK | {host.lower() for host in hosts}
+        self._origins = {origin.lower().rstrip("/") for origin in origins}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (refusal := self.refusal(scope["headers"])) is not None:
+            response = JSONResponse(http_body(refusal, {"code": "forbidden"}), status_code=403)
+            await response(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def refusal(self, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+        """Why the request may not enter, None when it may."""
+        hosts = [value.decode("latin-1") for name, value in headers if name == b"host"]
+        origins = [value.decode("latin-1") for name, value in headers if name == b"origin"]
+        if len(hosts) != 1 or not self._host_allowed(hosts[0].lower()):
+            return "Host is not allowed; add it to server.allowed_hosts"
+        if len(origins) > 1 or (origins and not self._origin_allowed(origins[0].lower())):
+            return "Origin is not allowed; add it to server.allowed_origins"
+        return None
+
+    def _host_allowed(self, host: str) -> bool:
+        return host in self._hosts or _without_port(host) in self._hosts
+
+    def _origin_allowed(self, origin: str) -> bool:
+        if origin in self._origins:
+            return True
+        try:
+            parts = urlsplit(origin)
+        except ValueError:
+            return False
+        return parts.scheme in ("http", "https") and _without_port(parts.netloc) in LOOPBACK
+
+
+def _without_port(host: str) -> str:
+    """`name:port` without its port; the brackets of an IPv6 address stay."""
+    name, colon, port = host.rpartition(":")
+    return name if colon and port.isdigit() else host

@@ -1,0 +1,113 @@
+"""The HTTP doors as one ASGI application: `/mcp`, `/sse` with `/messages/`, REST, and health.
+
+Streamable HTTP and HTTP+SSE are the SDK's transports around the one `Endpoint`; this
+module only hangs them at their paths, behind the guard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from mcp.server.runner import serve_loop
+from mcp.server.sse import SseServerTransport
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from mcp_gateway.downstream import rest
+from mcp_gateway.downstream.endpoint import Endpoint
+from mcp_gateway.downstream.guard import Guard
+from mcp_gateway.errors import http_body
+from mcp_gateway.gateway import Gateway
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRules:
+    """How the HTTP doors behave. Sizes in bytes, times in seconds."""
+
+    allowed_hosts: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
+    base_path: str = ""
+    max_body_bytes: int = 4 * 1024 * 1024
+    max_sessions: int = 1000
+    session_idle_s: float = 1800.0
+
+
+def http_app(gateway: Gateway, endpoint: Endpoint, rules: HttpRules, status: Callable[[], dict[str, Any]]) -> ASGIApp:
+    """The application; its lifespan holds the Streamable HTTP sessions."""
+    manager = StreamableHTTPSessionManager(
+        app=endpoint.server,
+        max_request_body_size=rules.max_body_bytes,
+        max_sessions=rules.max_sessions,
+        session_idle_timeout=rules.session_idle_s,
+    )
+    sse = SseServerTransport("/messages/", max_request_body_size=rules.max_body_bytes)
+    app = Starlette(
+        routes=_under(
+            rules.base_path,
+            [
+                Route("/mcp", _Asgi(manager.handle_request), methods=["GET", "POST", "DELETE"]),
+                Route("/sse", _Asgi(_sse_door(endpoint, sse)), methods=["GET"]),
+                Mount("/messages", app=sse.handle_post_message),
+                Mount(rest.PREFIX, routes=rest.routes(gateway, status)),
+                Route("/healthz", _alive, methods=["GET"]),
+                Route("/readyz", _alive, methods=["GET"]),
+            ],
+        ),
+        lifespan=_lifespan(manager),
+        exception_handlers={404: _not_found, 405: _not_allowed},
+    )
+    return Guard(app, hosts=rules.allowed_hosts, origins=rules.allowed_origins)
+
+
+def _under(base_path: str, routes: list[Route | Mount]) -> list[Route | Mount]:
+    return [Mount(base_path, routes=routes)] if base_path else routes
+
+
+def _lifespan(manager: StreamableHTTPSessionManager) -> Callable[[Starlette], Any]:
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with manager.run():
+            yield
+
+    return lifespan
+
+
+class _Asgi:
+    """A bare ASGI callable as a route's endpoint: Starlette would take a plain function for a handler."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+
+def _sse_door(endpoint: Endpoint, sse: SseServerTransport) -> ASGIApp:
+    async def door(scope: Scope, receive: Receive, send: Send) -> None:
+        async with sse.connect_sse(scope, receive, send) as (incoming, outgoing):
+            # The loop of the handshake era: on this transport there is no other (protocol facts, trap 2).
+            await serve_loop(endpoint.server, incoming, outgoing, lifespan_state=None)
+
+    return door
+
+
+async def _alive(request: Request) -> Response:
+    return PlainTextResponse("ok\n")
+
+
+async def _not_found(request: Request, error: Exception) -> Response:
+    return JSONResponse(http_body("not found", {"code": "not_found"}), status_code=404)
+
+
+async def _not_allowed(request: Request, error: Exception) -> Response:
+    headers = getattr(error, "headers", None)
+    return JSONResponse(
+        http_body("method not allowed", {"code": "method_not_allowed"}), status_code=405, headers=headers
+    )

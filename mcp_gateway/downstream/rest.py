@@ -1,0 +1,106 @@
+"""REST under `/api/v1`: the calls and views of the other doors as plain JSON.
+
+Every call goes through `Gateway.route`; errors are `{error, timestamp, details}`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+from itertools import count
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from mcp_gateway.call import Call, Client
+from mcp_gateway.downstream import views
+from mcp_gateway.errors import CODES, GatewayError, InvalidParams, RpcError, UnknownName, http_body, to_http
+from mcp_gateway.gateway import FIRST_LISTING_WAIT_S, Gateway
+from mcp_gateway.wire import Malformed, Raw, check, fields
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "/api/v1"
+
+_requests = count(1)
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def routes(gateway: Gateway, status: Callable[[], dict[str, Any]]) -> list[Route]:
+    """Starlette routes, without the prefix. `status` is the whole state of the process."""
+    rest = _Rest(gateway, status)
+    return [
+        Route("/servers", _guarded(rest.servers), methods=["GET"]),
+        Route("/servers/{name:path}", _guarded(rest.server), methods=["GET"]),
+        Route("/tools", _guarded(partial(rest.listing, "tools", views.tools)), methods=["GET"]),
+        Route("/tools/{name}/call", _guarded(rest.call), methods=["POST"]),
+        Route("/prompts", _guarded(partial(rest.listing, "prompts", views.prompts)), methods=["GET"]),
+        Route("/resources", _guarded(partial(rest.listing, "resources", views.resources)), methods=["GET"]),
+        Route("/status", _guarded(rest.status), methods=["GET"]),
+    ]
+
+
+class _Rest:
+    def __init__(self, gateway: Gateway, status: Callable[[], dict[str, Any]]) -> None:
+        self._gateway = gateway
+        self._status = status
+
+    async def listing(self, key: str, view: Callable[[Gateway], list[dict[str, Any]]], request: Request) -> Response:
+        await self._gateway.upstreams.settled(FIRST_LISTING_WAIT_S)
+        return JSONResponse({key: view(self._gateway)})
+
+    async def servers(self, request: Request) -> Response:
+        return JSONResponse({"servers": views.servers(self._gateway)})
+
+    async def server(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        found = views.server(self._gateway, name)
+        if found is None:
+            raise UnknownName("server", name)
+        return JSONResponse(found)
+
+    async def status(self, request: Request) -> Response:
+        return JSONResponse(self._status())
+
+    async def call(self, request: Request) -> Response:
+        """`{"arguments": {...}}` in, the `CallToolResult` out, with 200 also when `isError` (design, decision 9)."""
+        arguments = await _arguments(request)
+        client = Client(key=f"rest-{next(_requests)}", revision="2025-11-25", door="rest")
+        call = Call("tools/call", {"name": request.path_params["name"], "arguments": arguments}, client)
+        return Response(bytes(await self._gateway.route(call)), media_type="application/json")
+
+
+async def _arguments(request: Request) -> Raw:
+    body = await request.body() or b"{}"
+    try:
+        check(body)
+        members = fields(body)
+    except Malformed as bad:
+        raise InvalidParams(f"the request body is {bad}; send a JSON object with arguments") from None
+    if unknown := set(members) - {"arguments"}:
+        raise InvalidParams(f"unknown member {sorted(unknown)[0]!r}; the body holds arguments only")
+    arguments = members.get("arguments", Raw(b"{}"))
+    if not bytes(arguments).lstrip().startswith(b"{"):
+        raise InvalidParams("arguments must be a JSON object")
+    return arguments
+
+
+def _guarded(handler: Handler) -> Handler:
+    """The one place where failures become HTTP bodies."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except GatewayError as failure:
+            status, body = to_http(failure)
+        except RpcError as refused:
+            error = refused.error
+            status = 400 if error["code"] == CODES["invalid_params"].rpc else 502
+            body = http_body(error["message"], {"code": "upstream_error", "rpc": error})
+        return JSONResponse(body, status_code=status)
+
+    return answer

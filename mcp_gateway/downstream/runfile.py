@@ -1,0 +1,59 @@
+"""The run file: how the command line finds the gateway that serves its configuration file.
+
+One per configuration file, 0600 in the state folder, written once the gateway
+listens and removed when it stops (design, decision 10).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A gateway that serves: its process, its address without a path, and the token of its command line."""
+
+    pid: int
+    url: str
+    token: str
+
+
+class RunFile:
+    """The run file of one configuration file (its absolute path)."""
+
+    def __init__(self, state: Path, config: Path) -> None:
+        name = hashlib.sha256(str(config.absolute()).encode()).hexdigest()[:16]
+        self.path = state / "run" / f"{name}.json"
+
+    def write(self, url: str) -> Running:
+        """Announce this process. Raises OSError."""
+        running = Running(os.getpid(), url, secrets.token_urlsafe(32))
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        partial = self.path.with_suffix(f".{running.pid}")
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(asdict(running), file)
+        partial.replace(self.path)
+        return running
+
+    def read(self) -> Running | None:
+        """The gateway that runs now, None when there is none; a file of a dead process counts as none."""
+        try:
+            running = Running(**json.loads(self.path.read_bytes()))
+            os.kill(running.pid, 0)
+        except PermissionError:
+            return running
+        except (OSError, ValueError, TypeError, RecursionError):
+            return None
+        return running
+
+    def remove(self) -> None:
+        """Withdraw our own announcement; another process's stays."""
+        running = self.read()
+        if running is not None and running.pid == os.getpid():
+            self.path.unlink(missing_ok=True)

@@ -1,0 +1,111 @@
+"""Serving: uvicorn with a start and a stop of our own.
+
+Stop, as the design promises: no new work, calls in flight may finish for ten
+seconds, then everything ends; a second signal ends it at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from ipaddress import ip_address
+
+import anyio
+import uvicorn
+from sse_starlette.sse import AppStatus
+from starlette.types import ASGIApp
+
+from mcp_gateway.downstream.inflight import InFlight
+from mcp_gateway.errors import BadConfig, PortBusy
+
+logger = logging.getLogger(__name__)
+
+DRAIN_WITHIN_S = 10.0
+"""What calls in flight get to finish (design, decision 14)."""
+
+BACKLOG = 2048
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket; `port` 0 takes any free one.
+
+    Raises:
+        BadConfig: the address is not loopback, and nothing would check who comes in.
+        PortBusy: another program listens there.
+    """
+    if not is_loopback(host):
+        raise BadConfig(f"server.host: {host!r} is not a loopback address, and no keys exist; use 127.0.0.1")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as refused:
+        listener.close()
+        raise PortBusy(f"cannot listen on {host}:{port} ({refused.strerror}); use --port 0 or another port") from None
+    listener.listen(BACKLOG)
+    listener.setblocking(False)
+    return listener
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class HttpServer(uvicorn.Server):
+    """uvicorn without its signal handlers; `stop` drains first."""
+
+    def __init__(self, app: ASGIApp, in_flight: InFlight, on_started: Callable[[], None]) -> None:
+        loop = "uvloop" if find_spec("uvloop") else "asyncio"
+        super().__init__(
+            uvicorn.Config(
+                app,
+                loop=loop,
+                http="httptools",
+                access_log=False,
+                log_config=None,
+                lifespan="on",
+                server_header=False,
+                timeout_graceful_shutdown=2,
+            )
+        )
+        AppStatus.enable_automatic_graceful_drain = False
+        AppStatus.should_exit = False
+        self._in_flight = in_flight
+        self._on_started = on_started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_started()
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Signals are the composition root's."""
+        yield
+
+    async def stop(self) -> None:
+        """Refuse new connections, let calls finish, then end every stream."""
+        for server in self.servers:
+            server.close()
+        with anyio.move_on_after(DRAIN_WITHIN_S):
+            await self._in_flight.none()
+        AppStatus.should_exit = True
+        self.should_exit = True
+
+    def stop_now(self) -> None:
+        AppStatus.should_exit = True
+        self.should_exit = self.force_exit = True
+
+
+def address(listener: socket.socket) -> str:
+    """`http://HOST:PORT` of a listening socket."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

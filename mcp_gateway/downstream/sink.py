@@ -1,0 +1,111 @@
+"""The way back to a client that is served by the SDK.
+
+Notifications are put in a short queue and sent in order by one task of the call,
+so that an upstream never waits for a slow client; the answer follows once the
+queue is empty. Questions go out on the stream of the very request they belong to.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from typing import Any
+
+import anyio
+from mcp.server.context import ServerRequestContext
+from mcp.shared.dispatcher import DispatchContext
+from mcp.shared.exceptions import MCPError
+
+from mcp_gateway.call import Call
+from mcp_gateway.errors import RpcError
+from mcp_gateway.revisions import LOG_LEVELS
+from mcp_gateway.wire import Malformed, Raw, RawParams, encode, loads
+
+logger = logging.getLogger(__name__)
+
+QUEUE = 256
+"""Notifications held for a slow client, per call; the oldest goes first (our choice)."""
+
+DRAIN_WITHIN_S = 5.0
+"""How long an answer waits for the notifications before it (our choice)."""
+
+
+class SdkSink:
+    """One call's way back over the SDK's request-scoped channel."""
+
+    def __init__(self, context: ServerRequestContext[Any, Any], call: Call) -> None:
+        meta = (context.params or {}).get("_meta")
+        token = meta.get("progressToken") if isinstance(meta, dict) else None
+        self.owner = call.client.key
+        self.token: str | int | None = token if isinstance(token, str | int) else None
+        self.dropped = 0
+        self._outbound: DispatchContext[Any] = context.session._request_outbound  # the SDK has no public raw channel
+        self._log_level = call.log_level
+        self._logs_unasked = not call.client.modern
+        self._waiting: deque[tuple[str, RawParams]] = deque()
+        self._arrived = anyio.Event()
+        self._sent = anyio.Event()
+
+    def notify(self, method: str, params: RawParams) -> None:
+        if method == "notifications/message" and not self._wants(params):
+            return
+        if len(self._waiting) >= QUEUE:
+            self._waiting.popleft()
+            self.dropped += 1
+        self._waiting.append((method, params))
+        self._arrived.set()
+
+    async def request(self, method: str, params: RawParams) -> Raw:
+        await self.drained()
+        try:
+            return Raw(encode(await self._outbound.send_raw_request(method, _plain(params))))
+        except MCPError as refused:
+            error = refused.error
+            raise RpcError.of(error.code, error.message, error.data) from None
+
+    async def pump(self) -> None:
+        """Send what is queued, in order, until cancelled."""
+        while True:
+            await self._arrived.wait()
+            self._arrived = anyio.Event()
+            while self._waiting:
+                method, params = self._waiting[0]
+                await self._send(method, params)
+                self._waiting.popleft()
+            self._sent.set()
+
+    async def drained(self) -> None:
+        """Wait until everything queued has been sent, or the client is too slow for it."""
+        with anyio.move_on_after(DRAIN_WITHIN_S):
+            while self._waiting:
+                self._sent = anyio.Event()
+                await self._sent.wait()
+
+    async def _send(self, method: str, params: RawParams) -> None:
+        plain = _plain(params)
+        if method == "notifications/progress":
+            if self.token is None:
+                return
+            plain["progressToken"] = self.token
+        try:
+            await self._outbound.notify(method, plain)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            logger.debug("sink.closed method=%s", method)
+
+    def _wants(self, params: RawParams) -> bool:
+        """Log messages below the level the client asked for stay here; a modern client must have asked (SEP-2577)."""
+        if self._log_level is None:
+            return self._logs_unasked
+        level = _plain(params).get("level")
+        return level not in LOG_LEVELS or LOG_LEVELS.index(level) >= LOG_LEVELS.index(self._log_level)
+
+
+def _plain(params: RawParams) -> dict[str, Any]:
+    """Params as the SDK's writers take them; a member that is not JSON is left out."""
+    plain: dict[str, Any] = {}
+    for key, value in params.items():
+        try:
+            plain[key] = loads(encode(value))
+        except Malformed:
+            logger.debug("sink.member_dropped name=%s", key)
+    return plain

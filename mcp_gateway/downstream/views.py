@@ -1,0 +1,112 @@
+"""What operators see of the gateway: plain data for REST, the command line and `sysinfo`.
+
+Reads state, changes nothing; secrets, paths and upstreams' stderr are not in here.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from mcp_gateway import __version__
+from mcp_gateway.catalog import Kind
+from mcp_gateway.gateway import Gateway
+from mcp_gateway.upstream.agent import MCPAgent
+
+
+def tools(gateway: Gateway) -> list[dict[str, Any]]:
+    """Every tool: its definition with `server` and `tool`, the upstream's own name; `server` is None for built-ins."""
+    return [
+        {**entry.definition, "server": entry.route.server, "tool": entry.route.name}
+        for entry in gateway.catalog.entries(Kind.TOOL)
+    ]
+
+
+def prompts(gateway: Gateway) -> list[dict[str, Any]]:
+    return [
+        {**entry.definition, "server": entry.route.server, "prompt": entry.route.name}
+        for entry in gateway.catalog.entries(Kind.PROMPT)
+    ]
+
+
+def resources(gateway: Gateway) -> list[dict[str, Any]]:
+    """Resources and, with `uriTemplate` in place of `uri`, resource templates."""
+    entries = (*gateway.catalog.entries(Kind.RESOURCE), *gateway.catalog.entries(Kind.TEMPLATE))
+    return [{**entry.definition, "server": entry.route.server} for entry in entries]
+
+
+def servers(gateway: Gateway) -> list[dict[str, Any]]:
+    """Every configured server in the order of the file."""
+    agents = {agent.name: agent for agent in gateway.upstreams.agents}
+    return [
+        _server(gateway, agents[name]) if name in agents else _disabled(name, gateway.upstreams.disabled[name])
+        for name in gateway.upstreams.names
+    ]
+
+
+def server(gateway: Gateway, name: str) -> dict[str, Any] | None:
+    """One server with everything known of it, None when it is not configured."""
+    summary = next((item for item in servers(gateway) if item["name"] == name), None)
+    if summary is None:
+        return None
+    offer = gateway.upstreams.offers.get(name)
+    problems = [problem for problem in gateway.catalog.problems if problem.server == name]
+    return {
+        **summary,
+        "server_info": dict(offer.server_info) if offer else None,
+        "capabilities": dict(offer.capabilities) if offer else None,
+        "instructions": offer.instructions if offer else None,
+        "exposed_tools": [item for item in tools(gateway) if item["server"] == name],
+        "problems": [{"code": item.code, "name": item.name, "text": item.text} for item in problems],
+    }
+
+
+def status(gateway: Gateway) -> dict[str, Any]:
+    """The gateway in a page."""
+    catalog = gateway.catalog
+    return {
+        "version": __version__,
+        "servers": servers(gateway),
+        "tools": len(catalog.entries(Kind.TOOL)),
+        "prompts": len(catalog.entries(Kind.PROMPT)),
+        "resources": len(catalog.entries(Kind.RESOURCE)),
+        "problems": [
+            {"code": item.code, "server": item.server, "name": item.name, "text": item.text}
+            for item in catalog.problems
+        ],
+    }
+
+
+def _server(gateway: Gateway, agent: MCPAgent) -> dict[str, Any]:
+    offer = gateway.upstreams.offers.get(agent.name)
+    exposed = [entry for entry in gateway.catalog.entries(Kind.TOOL) if entry.route.server == agent.name]
+    wait_s = agent.lifecycle.next_attempt_s - time.monotonic()
+    return {
+        "name": agent.name,
+        "state": agent.state,
+        "transport": gateway.upstreams.definition(agent.name).transport,
+        "revision": offer.revision if offer else None,
+        "tools": len(exposed),
+        "since": datetime.fromtimestamp(agent.since, UTC).isoformat(timespec="seconds"),
+        "reason": agent.reason,
+        "next_attempt_in_s": round(max(wait_s, 0.0), 1) if math.isfinite(wait_s) and agent.link is None else None,
+        "in_flight": agent.slots.in_flight,
+        "failures": dict(agent.failures),
+    }
+
+
+def _disabled(name: str, reason: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "state": "disabled",
+        "transport": None,
+        "revision": None,
+        "tools": 0,
+        "since": None,
+        "reason": reason,
+        "next_attempt_in_s": None,
+        "in_flight": 0,
+        "failures": {},
+    }

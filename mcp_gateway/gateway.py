@@ -1,0 +1,342 @@
+"""`Gateway.route`: the one path of every call.
+
+Whatever door a call came through, it is resolved here to a route, passes the
+middleware, and leaves to an upstream or a built-in; the raw result comes back the
+same way. Listings come from the catalog and wait for nobody.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import anyio
+
+from mcp_gateway import bridge
+from mcp_gateway.builtin import MCPFunctions
+from mcp_gateway.call import QUIET, Call, Client, Sink
+from mcp_gateway.catalog import (
+    Catalog,
+    ExposeRules,
+    Kind,
+    Route,
+    SeenUris,
+    ServerRules,
+    check_cursor,
+    diff,
+    result_uris,
+    upstream_params,
+)
+from mcp_gateway.errors import (
+    METHOD_NOT_FOUND,
+    CallerError,
+    GatewayError,
+    InvalidParams,
+    RpcError,
+    UnknownMethod,
+    UnknownName,
+    to_tool_result,
+)
+from mcp_gateway.events import CatalogChanged, Event, Events, OfferChanged
+from mcp_gateway.middleware import Middleware, chain
+from mcp_gateway.revisions import LOG_LEVELS
+from mcp_gateway.upstream.agent import MCPAgent
+from mcp_gateway.upstream.manager import MCPAgentManager
+from mcp_gateway.wire import Malformed, Raw, RawParams, encode, fields, loads
+
+logger = logging.getLogger(__name__)
+
+LISTINGS: Final[Mapping[str, Kind]] = {
+    "tools/list": Kind.TOOL,
+    "prompts/list": Kind.PROMPT,
+    "resources/list": Kind.RESOURCE,
+    "resources/templates/list": Kind.TEMPLATE,
+}
+
+FIRST_LISTING_WAIT_S = 3.0
+"""How long the first listing of a process waits for servers that are neither ready nor failed (design, decision 3)."""
+
+CATALOG_DEBOUNCE_S = 0.1
+"""Changes of the merged view within this time are announced once (protocol facts, section 3: about 100 ms)."""
+
+_EMPTY = Raw(b"{}")
+_NO_COMPLETION = Raw(b'{"completion":{"values":[]}}')
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """What the configuration says of names and schemas."""
+
+    expose: ExposeRules = field(default_factory=ExposeRules)
+    servers: Mapping[str, ServerRules] = field(default_factory=dict)
+
+
+class Gateway:
+    """The exchange: the directory of names, the house rules, the lines."""
+
+    def __init__(
+        self,
+        upstreams: MCPAgentManager,
+        functions: MCPFunctions,
+        events: Events,
+        surface: Surface,
+        middleware: Sequence[Middleware] = (),
+    ) -> None:
+        self.upstreams = upstreams
+        self.functions = functions
+        self.events = events
+        self._surface = surface
+        self._walk = chain(middleware, self._deliver)
+        self._seen = SeenUris()
+        self._catalog = Catalog.build((), builtins=functions.definitions)
+        self._announced = self._catalog
+        self._stale = True
+        self._offers_changed = anyio.Event()
+        self._subscribers: dict[Route, set[str]] = {}
+        self._log_levels: dict[str, str] = {}
+        self._vendor_owners: dict[str, str] = {}
+        events.subscribe(self._hear)
+
+    # -- the path of a call --------------------------------------------------------------------------------------
+
+    async def route(self, call: Call, sink: Sink = QUIET) -> Raw:
+        """Take one request to whoever serves it and bring back the raw result, in the caller's revision.
+
+        A `tools/call` that fails on the way is a result with `isError` (design, decision 8).
+
+        Raises:
+            UnknownName: no such name, or not for this caller.
+            InvalidParams: the params lack what the method needs.
+            UnknownMethod: nobody serves the method.
+            RpcError: an upstream's error, unchanged.
+            GatewayError: any other failure, for methods other than `tools/call`.
+        """
+        call.sink = sink
+        if (kind := LISTINGS.get(call.method)) is not None:
+            return await self.listing(kind, call)
+        call.route = self._resolve(call)
+        try:
+            return await self._walk(call)
+        except CallerError:
+            raise
+        except GatewayError as failure:
+            if call.method != "tools/call":
+                raise
+            return self._failed(call, failure)
+
+    def _resolve(self, call: Call) -> Route | None:
+        """The route of the call's target; None for methods that name none. Raises UnknownName, InvalidParams."""
+        match call.method:
+            case "tools/call":
+                return self._named(Kind.TOOL, call.params)
+            case "prompts/get":
+                return self._named(Kind.PROMPT, call.params)
+            case "resources/read" | "resources/subscribe" | "resources/unsubscribe":
+                return self._owner(_text(call.params, "uri"))
+            case "completion/complete":
+                return self._reference(call.params)
+        return None
+
+    def _named(self, kind: Kind, params: RawParams) -> Route:
+        name = _text(params, "name")
+        route = self.catalog.find(kind, name)
+        if route is None:
+            raise UnknownName(kind, name, nearest=self.catalog.nearest(kind, name))
+        return route
+
+    def _owner(self, uri: str) -> Route:
+        route = self.catalog.owner(uri, self._seen)
+        if route is None:
+            raise UnknownName(Kind.RESOURCE, uri)
+        return route
+
+    def _reference(self, params: RawParams) -> Route:
+        try:
+            reference = fields(encode(params.get("ref")))
+        except Malformed:
+            raise InvalidParams("completion/complete needs a ref object") from None
+        if loads(reference.get("type", b'""')) == "ref/prompt":
+            return self._named(Kind.PROMPT, dict(reference))
+        uri = _text(dict(reference), "uri")
+        return self.catalog.find(Kind.TEMPLATE, uri) or self._owner(uri)
+
+    async def _deliver(self, call: Call) -> Raw:
+        """The end of the path: a built-in, or an upstream."""
+        if call.method == "logging/setLevel":
+            return await self._set_log_level(call)
+        if call.route is None:
+            return await self._vendor(call)
+        if call.route.server is None:
+            return await self.functions.call(call)
+        if call.method in ("resources/subscribe", "resources/unsubscribe"):
+            return await self._subscription(call)
+        if call.method == "completion/complete" and not self._completes(call.route.server):
+            return bridge.shaped(_NO_COMPLETION, call)
+        return await self._relay(call, call.route, call.route.server)
+
+    async def _relay(self, call: Call, route: Route, server: str) -> Raw:
+        call.params = upstream_params(call.method, call.params, route)
+        agent = self.upstreams.agent_for(server, call.client, call.principal)
+        tool = route.name if route.kind is Kind.TOOL else ""
+        raw = await agent.call(
+            lambda link, sink: bridge.relay(link, call, sink), call.sink, deadline_s=call.deadline_s, tool=tool
+        )
+        return self._owned(server, call.method, raw)
+
+    def _owned(self, server: str, method: str, raw: Raw) -> Raw:
+        """The result with its URIs as clients know them; URIs seen for the first time get an owner."""
+        raw = self.catalog.rewrite_uris(server, method, raw)
+        for uri in result_uris(method, raw):
+            if self.catalog.owner(uri) is None:
+                self._seen.add(server, uri)
+        return raw
+
+    def _failed(self, call: Call, failure: GatewayError) -> Raw:
+        logger.info("call.failed server=%s code=%s", failure.server, failure.code)
+        return bridge.shaped(Raw(encode(to_tool_result(failure))), call)
+
+    # -- methods that belong to no single name -------------------------------------------------------------------
+
+    async def _vendor(self, call: Call) -> Raw:
+        """A method no specification names: whoever knows it. Asking others first is safe: "not found" did nothing.
+
+        Raises UnknownMethod when no upstream that is ready knows it.
+        """
+        owner = self._vendor_owners.get(call.method)
+        candidates = [owner] if owner is not None else [agent.name for agent in self.upstreams.agents if agent.link]
+        for server in candidates:
+            agent = self.upstreams.agent_for(server, call.client, call.principal)
+            try:
+                raw = await agent.call(lambda link, sink: bridge.relay(link, call, sink), call.sink)
+            except RpcError as refused:
+                if refused.error["code"] == METHOD_NOT_FOUND:
+                    continue
+                raise
+            self._vendor_owners[call.method] = server
+            return raw
+        raise UnknownMethod(call.method)
+
+    async def _subscription(self, call: Call) -> Raw:
+        """Clients share one upstream subscription per resource: the first opens it, the last ends it."""
+        assert call.route is not None
+        subscribers = self._subscribers.setdefault(call.route, set())
+        if call.method == "resources/subscribe":
+            subscribers.add(call.client.key)
+            if len(subscribers) == 1:
+                await self._agent_of(call.route).subscribe(call.route.name)
+        else:
+            await self._unsubscribe(call.route, call.client.key)
+        return _EMPTY
+
+    async def _unsubscribe(self, route: Route, key: str) -> None:
+        subscribers = self._subscribers.get(route, set())
+        subscribers.discard(key)
+        if not subscribers:
+            self._subscribers.pop(route, None)
+            await self._agent_of(route).unsubscribe(route.name)
+
+    def subscribers(self, server: str, uri: str) -> tuple[str, frozenset[str]]:
+        """For an upstream's own URI: the URI clients know, and the keys of the clients that subscribed to it."""
+        exposed = self.catalog.exposed_uri(server, uri)
+        keys: set[str] = set()
+        for route, subscribed in self._subscribers.items():
+            if route.server == server and route.name == uri:
+                keys |= subscribed
+        return exposed, frozenset(keys)
+
+    async def _set_log_level(self, call: Call) -> Raw:
+        level = _text(call.params, "level")
+        if level not in LOG_LEVELS:
+            raise InvalidParams(f"unknown log level {level!r}; use one of {', '.join(LOG_LEVELS)}")
+        self._log_levels[call.client.key] = level
+        await self._spread_log_level()
+        return _EMPTY
+
+    def log_level(self, client: Client) -> str | None:
+        """The level a legacy session set, None when it set none."""
+        return self._log_levels.get(client.key)
+
+    async def _spread_log_level(self) -> None:
+        mildest = min(self._log_levels.values(), key=LOG_LEVELS.index, default=None)
+        if mildest is not None:
+            async with anyio.create_task_group() as group:
+                for agent in self.upstreams.agents:
+                    group.start_soon(agent.set_log_level, mildest)
+
+    async def release(self, client: Client) -> None:
+        """A client's session has ended: whatever it had to itself is given back."""
+        self._log_levels.pop(client.key, None)
+        self.upstreams.release(client)
+        for route in [route for route, keys in self._subscribers.items() if client.key in keys]:
+            try:
+                await self._unsubscribe(route, client.key)
+            except (GatewayError, RpcError) as failure:
+                logger.info("gateway.unsubscribe_failed server=%s reason=%s", route.server, type(failure).__name__)
+
+    def _completes(self, server: str) -> bool:
+        offer = self.upstreams.offers.get(server)
+        return offer is not None and "completions" in offer.capabilities
+
+    def _agent_of(self, route: Route) -> MCPAgent:
+        assert route.server is not None
+        return self.upstreams.agent(route.server)
+
+    # -- the directory -------------------------------------------------------------------------------------------
+
+    @property
+    def catalog(self) -> Catalog:
+        """The merged view as of now."""
+        if self._stale:
+            self._stale = False
+            self._catalog = Catalog.build(
+                self.upstreams.in_order(), self._surface.servers, self._surface.expose, self.functions.definitions
+            )
+        return self._catalog
+
+    async def listing(self, kind: Kind, call: Call) -> Raw:
+        """One complete page in the caller's revision; only servers never heard of yet are waited for, briefly.
+
+        Raises InvalidParams on a cursor: there is only one page.
+        """
+        check_cursor(call.params)
+        await self.upstreams.settled(FIRST_LISTING_WAIT_S)
+        return self.catalog.listing(kind, call.client.revision)
+
+    def configure(self, surface: Surface) -> None:
+        """Take over changed rules about names and schemas."""
+        self._surface = surface
+        self._expire()
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, OfferChanged):
+            self._expire()
+
+    def _expire(self) -> None:
+        self._stale = True
+        self._offers_changed.set()
+
+    async def run(self) -> None:
+        """Announce changes of the merged view, several at once where they come together, until cancelled."""
+        while True:
+            await self._offers_changed.wait()
+            await anyio.sleep(CATALOG_DEBOUNCE_S)
+            self._offers_changed = anyio.Event()
+            kinds = diff(self._announced, self.catalog)
+            self._announced = self.catalog
+            self._vendor_owners.clear()
+            if kinds:
+                self.events.publish(CatalogChanged(kinds))
+
+
+def _text(params: RawParams, name: str) -> str:
+    """A param that has to be text. Raises InvalidParams."""
+    value = params.get(name)
+    try:
+        plain = loads(value) if isinstance(value, Raw) else value
+    except Malformed:
+        plain = None
+    if not isinstance(plain, str):
+        raise InvalidParams(f"params.{name} must be a string")
+    return plain

@@ -1,0 +1,146 @@
+"""From a configured server to a `Definition`: how it is dialled, how it is kept, what identifies it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from mcp_gateway.config import HttpServer, Server, SseServer, StdioServer
+from mcp_gateway.upstream.agent import AgentRules, Dial
+from mcp_gateway.upstream.child import child_environment
+from mcp_gateway.upstream.definition import Definition, Isolation
+from mcp_gateway.upstream.dispatch.address import TlsSettings, proxy_for
+from mcp_gateway.upstream.dispatch.base import Dispatcher, Listener
+from mcp_gateway.upstream.dispatch.http import HttpDispatcher
+from mcp_gateway.upstream.dispatch.sse import SseDispatcher
+from mcp_gateway.upstream.dispatch.stdio import StdioDispatcher
+from mcp_gateway.upstream.lifecycle import RestartPolicy
+from mcp_gateway.upstream.session import Era
+from mcp_gateway.wire import encode
+
+DISABLED_IN_FILE = "switched off in the configuration"
+
+
+def define(
+    name: str, server: Server, *, environ: Mapping[str, str], max_message_bytes: int, skipped: str | None = None
+) -> Definition:
+    """The definition of one server; `skipped` says why it cannot be used today."""
+    dial, *others = _dials(name, server, environ, max_message_bytes)
+    return Definition(
+        name=name,
+        transport=server.type,
+        fingerprint=_fingerprint(server, environ),
+        settings=_digest(server.model_dump(mode="python")),
+        rules=_rules(server),
+        dial=dial,
+        fallback=others[0] if others else None,
+        isolation=Isolation(server.isolation),
+        disabled=skipped or (DISABLED_IN_FILE if server.disabled else None),
+    )
+
+
+def _dials(name: str, server: Server, environ: Mapping[str, str], max_message_bytes: int) -> list[Dial]:
+    """The ways to reach a server, best first: an `http` entry may turn out to speak HTTP+SSE only."""
+    if isinstance(server, StdioServer):
+        return [_stdio(name, server, environ, max_message_bytes)]
+    kinds: list[type[HttpDispatcher] | type[SseDispatcher]]
+    kinds = [HttpDispatcher, SseDispatcher] if isinstance(server, HttpServer) else [SseDispatcher]
+    return [_remote(name, server, environ, max_message_bytes, kind) for kind in kinds]
+
+
+def _stdio(name: str, server: StdioServer, environ: Mapping[str, str], max_message_bytes: int) -> Dial:
+    env = child_environment(_revealed(server.env), environ)
+    cwd = None if server.cwd is None else str(server.cwd)
+    argv = (server.command, *server.args)
+
+    def dial(listener: Listener) -> Dispatcher:
+        return StdioDispatcher(name, argv, env=env, cwd=cwd, listener=listener, max_message_bytes=max_message_bytes)
+
+    return dial
+
+
+def _remote(
+    name: str,
+    server: HttpServer | SseServer,
+    environ: Mapping[str, str],
+    max_message_bytes: int,
+    kind: type[HttpDispatcher] | type[SseDispatcher],
+) -> Dial:
+    url = str(server.url)
+    tls = TlsSettings(_path(server.tls.ca), _path(server.tls.cert), _path(server.tls.key), server.tls.verify)
+    proxy = proxy_for(url, environ) if server.proxy is None else server.proxy.get_secret_value()
+    headers = _revealed(server.headers)
+
+    def dial(listener: Listener) -> Dispatcher:
+        return kind(
+            name, url, headers=headers, tls=tls, proxy=proxy, listener=listener, max_message_bytes=max_message_bytes
+        )
+
+    return dial
+
+
+def _rules(server: Server) -> AgentRules:
+    first_s, cap_s = server.restart.backoff
+    return AgentRules(
+        timeout_s=server.timeout,
+        tool_timeouts_s=dict(server.tools.timeout),
+        startup_timeout_s=server.startup_timeout,
+        timeout_resets_on_progress=server.timeout_resets_on_progress,
+        era=Era(server.era),
+        lazy=server.lazy,
+        idle_stop_s=server.idle_stop,
+        restart=RestartPolicy(server.restart.max, first_s, cap_s),
+        concurrency=server.concurrency,
+        queue=server.queue,
+    )
+
+
+def _fingerprint(server: Server, environ: Mapping[str, str]) -> str:
+    """What decides the upstream's era and offer: program and arguments, or address and credentials.
+
+    A stdio program counts with its size and time of change, so that an update is noticed. Secrets enter only a digest.
+    """
+    if not isinstance(server, StdioServer):
+        return _digest(["remote", str(server.url), sorted(_revealed(server.headers).items())])
+    env = sorted(_revealed(server.env).items())
+    return _digest(["stdio", server.command, server.args, str(server.cwd), env, _program_version(server, environ)])
+
+
+def _program_version(server: StdioServer, environ: Mapping[str, str]) -> list[int]:
+    path = child_environment(_revealed(server.env), environ).get("PATH", "")
+    for folder in ("", *path.split(os.pathsep)):
+        program = Path(folder, server.command)
+        try:
+            status = program.stat()
+        except OSError:
+            continue
+        return [status.st_size, status.st_mtime_ns]
+    return []
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(encode(_plain(value))).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """Settings as JSON-ready values; secrets are revealed, since only a digest leaves this module."""
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(inner) for inner in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def _revealed(secrets: Mapping[str, SecretStr]) -> dict[str, str]:
+    return {name: secret.get_secret_value() for name, secret in secrets.items()}
+
+
+def _path(path: Path | str | None) -> str | None:
+    return None if path is None else str(path)
