@@ -119,7 +119,7 @@ class _Reader(asyncio.StreamReader):
         super().feed_eof()
         self.ended.set()
 
-    def set_exception(self, error: BaseException) -> None:
+    def set_exception(self, error: Exception) -> None:
         super().set_exception(error)
         self.ended.set()
 
