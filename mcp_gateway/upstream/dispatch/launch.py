@@ -1,7 +1,7 @@
-"""Starting a program so that it cannot outlive us, and saying plainly why it did not start.
+"""What starting a program takes: its pipes, a promise that it cannot outlive us, and plain words when it fails.
 
-argv, an environment and a folder enter; a running child of our protocol leaves, or
-UpstreamStartFailed.
+A command enters; the command to run instead, descriptors, and UpstreamStartFailed
+leave. Who starts it is not known here.
 
 Three ways to set PR_SET_PDEATHSIG in a child were weighed. `preexec_fn` runs
 Python in a fork of a threaded process: another thread's lock or a finalizer can
@@ -16,18 +16,19 @@ program is started directly and ends by the end of its input.
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
-import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
+from types import TracebackType
 
 import anyio
 
 from mcp_gateway.errors import UpstreamStartFailed
-from mcp_gateway.upstream.child import resolve_command, start_failed
+from mcp_gateway.upstream.child import start_failed
 
 _WRAPPER = str(Path(__file__).with_name("exec_wrapper.py"))
 
@@ -47,67 +48,100 @@ _REASONS = {
 }
 
 
-async def launch(
-    server: str, protocol: asyncio.SubprocessProtocol, argv: Sequence[str], env: Mapping[str, str], cwd: str | None
-) -> None:
-    """Start argv with three pipes in a session of its own; `protocol` is told through connection_made.
+class ChildPipes:
+    """Three real pipes. An event loop's own may be sockets, and a shell cannot open those as /dev/stderr.
 
-    The caller ends the child in every case, a cancelled or failed launch included.
-
-    Raises:
-        UpstreamStartFailed: at once, whatever the reason.
+    As a context manager it closes, on leaving, the child's ends and those of ours that were not taken.
     """
-    program = resolve_command(argv[0], env.get("PATH", os.defpath), cwd, server=server)
-    command = [program, *argv[1:]]
-    try:
+
+    def __init__(self) -> None:
+        self.theirs: list[int] = []
+        self._ours: list[FileIO] = []
+
+    def __enter__(self) -> ChildPipes:
+        try:
+            self._open(we_write=True)
+            self._open(we_write=False)
+            self._open(we_write=False)
+        except OSError:
+            self._close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close()
+
+    def _open(self, *, we_write: bool) -> None:
+        read_fd, write_fd = os.pipe()
+        self.theirs.append(read_fd if we_write else write_fd)
+        self._ours.append(FileIO(write_fd, "wb") if we_write else FileIO(read_fd, "rb"))
+
+    def take_ours(self) -> list[FileIO]:
+        """Our ends of stdin, stdout and stderr, for the caller to close."""
+        ours, self._ours = self._ours, []
+        return ours
+
+    def _close(self) -> None:
+        for fd in self.theirs:
+            os.close(fd)
+        for pipe in self._ours:
+            pipe.close()
+
+
+class ExecReport:
+    """Whether the program was really run, told by the wrapper over a pipe of its own; trivial where it is not used."""
+
+    def __init__(self) -> None:
+        self.pass_fds: tuple[int, ...] = ()
+        self._read_fd: int | None = None
+
+    def __enter__(self) -> ExecReport:
         if sys.platform == "linux" and sys.executable:
-            await _launch_wrapped(protocol, command, env, cwd)
-        else:
-            await _spawn(protocol, command, env, cwd)
+            self._read_fd, write_fd = os.pipe()
+            self.pass_fds = (write_fd,)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close_theirs()
+        if self._read_fd is not None:
+            os.close(self._read_fd)
+
+    def _close_theirs(self) -> None:
+        for fd in self.pass_fds:
+            os.close(fd)
+        self.pass_fds = ()
+
+    def wrapped(self, command: list[str], *, keeps_lc_ctype: bool) -> list[str]:
+        """The command line that becomes `command`."""
+        if not self.pass_fds:
+            return command
+        lc_ctype = "keep" if keeps_lc_ctype else "drop"
+        return [sys.executable, "-I", "-S", _WRAPPER, str(self.pass_fds[0]), str(os.getpid()), lc_ctype, *command]
+
+    async def confirm(self) -> None:
+        """Call once it was started. Raises OSError when the program was refused."""
+        if self._read_fd is None:
+            return
+        self._close_theirs()
+        with anyio.move_on_after(EXEC_WITHIN_S):
+            await anyio.wait_readable(self._read_fd)
+            if number := os.read(self._read_fd, 16):
+                raise OSError(int(number), os.strerror(int(number)))
+
+
+@contextmanager
+def explained(server: str, program: str) -> Iterator[None]:
+    """Turn the operating system's refusals into UpstreamStartFailed."""
+    try:
+        yield
     except OSError as failure:
         raise explain(server, program, failure) from failure
     except ValueError:
         raise start_failed(server, "its command line or environment holds a NUL or text that is not Unicode") from None
-
-
-async def _launch_wrapped(
-    protocol: asyncio.SubprocessProtocol, command: list[str], env: Mapping[str, str], cwd: str | None
-) -> None:
-    read_fd, write_fd = os.pipe()
-    try:
-        try:
-            lc_ctype = "keep" if "LC_CTYPE" in env else "drop"
-            wrapper = [sys.executable, "-I", "-S", _WRAPPER, str(write_fd), str(os.getpid()), lc_ctype]
-            await _spawn(protocol, [*wrapper, *command], env, cwd, pass_fds=(write_fd,))
-        finally:
-            os.close(write_fd)
-        with anyio.move_on_after(EXEC_WITHIN_S):
-            await anyio.wait_readable(read_fd)
-            if number := os.read(read_fd, 16):
-                raise OSError(int(number), os.strerror(int(number)))
-    finally:
-        os.close(read_fd)
-
-
-async def _spawn(
-    protocol: asyncio.SubprocessProtocol,
-    command: list[str],
-    env: Mapping[str, str],
-    cwd: str | None,
-    pass_fds: Sequence[int] = (),
-) -> None:
-    with anyio.CancelScope(shield=True):  # short: fork, and the pipes connected
-        await asyncio.get_running_loop().subprocess_exec(
-            lambda: protocol,
-            *command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=dict(env),
-            cwd=cwd,
-            start_new_session=True,
-            pass_fds=tuple(pass_fds),
-        )
 
 
 def explain(server: str, program: str, failure: OSError) -> UpstreamStartFailed:

@@ -10,11 +10,14 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from io import FileIO
 from typing import cast
 
 import anyio
 
-from mcp_gateway.upstream.dispatch.launch import launch
+from mcp_gateway.upstream.child import resolve_command
+from mcp_gateway.upstream.dispatch.launch import ChildPipes, ExecReport, explained
 from mcp_gateway.upstream.dispatch.stderr import StderrTail
 
 WRITE_BUFFER_BYTES = 1024 * 1024
@@ -44,16 +47,50 @@ class ChildProcess(asyncio.SubprocessProtocol):
         self._writable = asyncio.Event()
         self._exited = asyncio.Event()
         self._finished = asyncio.Event()
+        self._pipes: list[asyncio.ReadTransport | asyncio.WriteTransport] = []
         self._lost_pipes: list[int] = []
         self._ended = False
 
     async def start(self, argv: Sequence[str], env: Mapping[str, str], cwd: str | None) -> None:
-        """Raises UpstreamStartFailed, with nothing left behind."""
+        """Raises UpstreamStartFailed, at once and with nothing left behind."""
+        program = resolve_command(argv[0], env.get("PATH", os.defpath), cwd, server=self._server)
         try:
-            await launch(self._server, self, argv, env, cwd)
+            with explained(self._server, program), ExecReport() as report:
+                command = report.wrapped([program, *argv[1:]], keeps_lc_ctype="LC_CTYPE" in env)
+                with anyio.CancelScope(shield=True):  # short: a fork, and the pipes connected
+                    await self._spawn(command, env, cwd, report.pass_fds)
+                await report.confirm()
         except BaseException:
             await self.stop()
             raise
+
+    async def _spawn(
+        self, command: Sequence[str], env: Mapping[str, str], cwd: str | None, pass_fds: Sequence[int]
+    ) -> None:
+        with ChildPipes() as pipes:
+            stdin, stdout, stderr = pipes.theirs
+            await asyncio.get_running_loop().subprocess_exec(
+                lambda: self,
+                *command,
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                env=dict(env),
+                cwd=cwd,
+                start_new_session=True,
+                pass_fds=tuple(pass_fds),
+            )
+            await self._connect(*pipes.take_ours())
+
+    async def _connect(self, stdin: FileIO, stdout: FileIO, stderr: FileIO) -> None:
+        loop = asyncio.get_running_loop()
+        self._stdin, _ = await loop.connect_write_pipe(lambda: _Pipe(self, _STDIN), stdin)
+        self._stdin.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+        self._pipes.append(self._stdin)
+        for fd, pipe in ((_STDOUT, stdout), (_STDERR, stderr)):
+            transport, _ = await loop.connect_read_pipe(partial(_Pipe, self, fd), pipe)
+            self._pipes.append(transport)
+        self._writable.set()
 
     @property
     def blocked(self) -> bool:
@@ -99,7 +136,8 @@ class ChildProcess(asyncio.SubprocessProtocol):
             await _happens_within(self._exited, KILL_GRACE_S)
             if _STDIN not in self._lost_pipes:
                 self._stdin.abort()  # what it never read would keep the pipe open
-            self._transport.close()
+            for pipe in (self._transport, *self._pipes):
+                pipe.close()
             await _happens_within(self._finished, END_GRACE_S)
         self.stderr.close()
 
@@ -114,10 +152,7 @@ class ChildProcess(asyncio.SubprocessProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.SubprocessTransport", transport)  # uvloop's class does not derive from it
-        self._stdin = cast("asyncio.WriteTransport", self._transport.get_pipe_transport(_STDIN))
-        self._stdin.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         self.pid = self._transport.get_pid()
-        self._writable.set()
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         if fd == _STDERR:
@@ -129,6 +164,7 @@ class ChildProcess(asyncio.SubprocessProtocol):
         self._lost_pipes.append(fd)
         if fd != _STDERR:
             self._ending()
+        self._finish()
 
     def process_exited(self) -> None:
         """Its group goes with it: a grandchild that keeps the pipes open would hide the end."""
@@ -137,7 +173,7 @@ class ChildProcess(asyncio.SubprocessProtocol):
         self._ending()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._finished.set()
+        self._finish()
 
     def pause_writing(self) -> None:
         self._writable.clear()
@@ -157,6 +193,30 @@ class ChildProcess(asyncio.SubprocessProtocol):
         self._ended = True
         self._writable.set()
         self._on_end()
+
+    def _finish(self) -> None:
+        if self._exited.is_set() and len(self._lost_pipes) == len(self._pipes):
+            self._finished.set()
+
+
+class _Pipe(asyncio.Protocol):
+    """One of the child's pipes, as the event loop sees it; `fd` is the child's number for it."""
+
+    def __init__(self, child: ChildProcess, fd: int) -> None:
+        self._child = child
+        self._fd = fd
+
+    def data_received(self, data: bytes) -> None:
+        self._child.pipe_data_received(self._fd, data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._child.pipe_connection_lost(self._fd, exc)
+
+    def pause_writing(self) -> None:
+        self._child.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._child.resume_writing()
 
 
 async def _happens_within(event: asyncio.Event, seconds: float) -> bool:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-
 from mcp_gateway.upstream.dispatch.base import MAX_MESSAGE_BYTES, Dispatcher, Listener
 from mcp_gateway.upstream.dispatch.stdio import StdioDispatcher
 from mcp_gateway.wire import Raw, RawParams, loads
+
 from tests import fakes
 
 SERVER = Path(fakes.__file__).with_name("stdio_server.py")
@@ -91,5 +91,5 @@ async def wait_forever(method: str, params: RawParams) -> Raw:
 async def until(condition: Callable[[], bool]) -> None:
     """Wait until something outside this process shows; nothing announces it, so it is looked at again and again."""
     with anyio.fail_after(5):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - there is no event to wait for
             await anyio.sleep(0.005)

@@ -7,7 +7,6 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from mcp_gateway.upstream.dispatch.framer import ENDLESS, LineFramer, Overlong
 
 CAP = 100
@@ -82,5 +81,6 @@ def test_a_long_line_costs_no_repeated_copying(chunk_bytes: int) -> None:
     chunks = [b"x" * chunk_bytes] * (size // chunk_bytes)
     began_s = time.process_time()
     (line,) = framed(*chunks, b"\n", cap=size)
+    assert isinstance(line, bytes)
     assert len(line) == chunk_bytes * (size // chunk_bytes)
     assert time.process_time() - began_s < 1.0

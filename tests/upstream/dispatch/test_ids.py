@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from mcp_gateway.upstream.dispatch.ids import our_id, read_id, subscription_of
 from mcp_gateway.wire import Raw
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import anyio
 import pytest
-
 from mcp_gateway.call import QUIET
 from mcp_gateway.errors import UpstreamDisconnected
 from mcp_gateway.upstream.dispatch.base import MAX_QUESTIONS
 from mcp_gateway.upstream.dispatch.midcall import LOGS_PER_S
 from mcp_gateway.wire import Raw, RawParams, loads
+
 from tests.upstream.dispatch.pipes import Remembering, answers, ask, child, received, until, wait_forever
 
 LOG: list[Any] = ["notifications/message", {"level": "info", "data": "hi"}]
@@ -29,10 +29,10 @@ class Heard:
 
 
 async def test_progress_reaches_the_call_it_belongs_to_in_order() -> None:
-    first, second = Remembering("a", token="t1"), Remembering("b", token=2)  # noqa: S106 - a progress token
+    first, second = Remembering("a", token="t1"), Remembering("b", token=2)
     async with child() as dispatcher, anyio.create_task_group() as group:
         for sink in (first, second):
-            group.start_soon(lambda sink=sink: ask(dispatcher, "progress", {}, sink=sink))
+            group.start_soon(dispatcher.call, "progress", {}, sink)
     for sink in (first, second):
         assert [heard[1]["progress"] for heard in sink.heard] == [0, 1, 2]
 

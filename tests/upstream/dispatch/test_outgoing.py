@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from mcp_gateway.errors import InvalidParams
 from mcp_gateway.upstream.dispatch.outgoing import line, notification_line, request_line
 from mcp_gateway.wire import Raw

@@ -7,7 +7,6 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from mcp_gateway.upstream.dispatch.salvage import HEAD_BYTES, salvage_id
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 
 import pytest
-
 from mcp_gateway.upstream.dispatch.stderr import LINE_BYTES, LINES_PER_S, TAIL_BYTES, StderrTail
 
 LOGGER = "mcp_gateway.upstream.stderr"

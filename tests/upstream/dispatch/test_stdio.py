@@ -7,7 +7,6 @@ from typing import Any
 
 import anyio
 import pytest
-
 from mcp_gateway.errors import (
     GatewayError,
     InvalidParams,
@@ -18,6 +17,7 @@ from mcp_gateway.errors import (
 )
 from mcp_gateway.upstream.dispatch.base import Dispatcher
 from mcp_gateway.wire import Raw
+
 from tests.upstream.dispatch.pipes import Remembering, answers, ask, child, received
 
 SMALL_CAP = 64 * 1024
@@ -38,7 +38,7 @@ async def test_a_result_arrives_as_the_bytes_that_were_sent() -> None:
 async def test_an_upstreams_error_is_passed_on_unchanged() -> None:
     async with child() as dispatcher:
         error = '{"code":-32042,"message":"go there","data":{"url":"x"}}'
-        failure = await raised_by(dispatcher, "raw_line", {"line": '{"id":ID,"jsonrpc":"2.0","error":%s}' % error})
+        failure = await raised_by(dispatcher, "raw_line", {"line": f'{{"id":ID,"jsonrpc":"2.0","error":{error}}}'})
         assert isinstance(failure, RpcError)
         assert failure.raw == error.encode()
 
@@ -256,15 +256,15 @@ async def test_calls_wait_for_a_child_that_stops_reading_and_can_be_cancelled() 
 
 
 async def test_writers_that_wait_are_told_when_the_connection_closes() -> None:
-    async with anyio.create_task_group() as group:
-        async with child("not_reading") as dispatcher:
+    dispatcher = child("not_reading")
 
-            async def one() -> None:
-                assert isinstance(await raised_by(dispatcher, "echo", {"pad": "x" * 2_000_000}), UpstreamDisconnected)
+    async def one() -> None:
+        assert isinstance(await raised_by(dispatcher, "echo", {"pad": "x" * 2_000_000}), UpstreamDisconnected)
 
-            for _ in range(3):
-                group.start_soon(one)
-            await anyio.lowlevel.checkpoint()
+    async with anyio.create_task_group() as group, dispatcher:
+        for _ in range(3):
+            group.start_soon(one)
+        await anyio.lowlevel.checkpoint()
 
 
 # Notices.
