@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from mcp_gateway.catalog.headers import KEYWORD as HEADER_KEYWORD
 from mcp_gateway.catalog.schemas import Schema, has_type, positions, resolve
 
 _COMBINATORS: Final = ("allOf", "anyOf", "oneOf")
@@ -94,12 +95,15 @@ class _Folding:
 
 
 def _unite(properties: dict[str, Any], more: dict[str, Any], keyword: str) -> None:
-    """Add a branch's properties; one that differs from its namesake becomes a combination of both."""
+    """Add a branch's properties; one that differs from its namesake becomes a combination of both.
+
+    A namesake with a header stays alone: inside a combination its annotation would be invalid.
+    """
     joined = "allOf" if keyword == "allOf" else "anyOf"
     for name, schema in more.items():
         known = properties.get(name, schema)
-        if known == schema:
-            properties[name] = schema
+        if known == schema or (isinstance(known, dict) and HEADER_KEYWORD in known):
+            properties[name] = known
             continue
         united = list(known[joined]) if isinstance(known, dict) and list(known) == [joined] else [known]
         properties[name] = {joined: united if schema in united else [*united, schema]}

@@ -55,7 +55,8 @@ def read_pages(kind: Kind, server: str, pages: Iterable[Raw | bytes], caps: Caps
     scopes: list[Any] = []
     for page in pages:
         result = _list_result(kind, server, page)
-        vetting.add_all(result[LIST_FIELD[kind]])
+        for entry in result[LIST_FIELD[kind]]:
+            vetting.add(entry)
         ttl_ms = loads(result.get("ttlMs", Raw(b"null")))
         ttls += [ttl_ms] if type(ttl_ms) is int and ttl_ms >= 0 else []
         scopes.append(loads(result.get("cacheScope", Raw(b"null"))))
@@ -117,10 +118,6 @@ class _Vetting:
 
     def note(self, code: Code, name: str | None, reason: str) -> None:
         self.problems.append(Problem(code, self.server, None if name is None else text.printable(name), reason))
-
-    def add_all(self, raws: Iterable[Raw]) -> None:
-        for raw in raws:
-            self.add(raw)
 
     def add(self, raw: Raw) -> None:
         self.read += 1

@@ -151,3 +151,9 @@ def test_branches_that_multiply_through_references_end_soon() -> None:
     started_s = time.process_time()
     soften(schema)
     assert time.process_time() - started_s < 2
+
+
+def test_an_argument_with_a_header_keeps_its_schema() -> None:
+    region = {"type": "string", "x-mcp-header": "Region"}
+    schema = {"type": "object", "properties": {"r": region}, "oneOf": [{"properties": {"r": {"const": "eu"}}}]}
+    assert softened(schema)["properties"] == {"r": region}

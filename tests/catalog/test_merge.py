@@ -69,11 +69,6 @@ def test_resource_names_and_prompt_arguments_are_cleaned() -> None:
     assert codes(catalog) == [Code.HIDDEN_TEXT, Code.HIDDEN_TEXT]
 
 
-def test_a_tiny_name_limit_is_refused() -> None:
-    with pytest.raises(ValueError, match="at least 16"):
-        ExposeRules(max_name=15)
-
-
 def test_a_smaller_name_limit_is_kept() -> None:
     catalog = Catalog.build([offer("some-server", tools=["some_tool_name"])], expose=ExposeRules(max_name=16))
     assert len(exposed(catalog)[0]) == 16
