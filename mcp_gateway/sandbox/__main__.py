@@ -14,6 +14,7 @@ from pathlib import Path
 import anyio
 
 from mcp_gateway.errors import GatewayError, exit_code
+
 from . import BACKENDS, Attempt, Limits, Network, Request, Sandbox, attempt
 from .model import MIB
 from .selection import first_running

@@ -21,6 +21,7 @@ from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from mcp_gateway.errors import InternalError, InvalidParams
+
 from .model import Backend, Limits, Network, Outcome, Progress, Request
 from .supervisor.spec import CAPTURE, DIRECT, RELAY
 

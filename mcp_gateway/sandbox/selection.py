@@ -11,6 +11,7 @@ from pathlib import Path
 import anyio
 
 from mcp_gateway.errors import BadConfig
+
 from .model import Attempt, Backend, Request, Unavailable
 from .runner import Sandbox, SandboxFailed
 from .selftest import probe

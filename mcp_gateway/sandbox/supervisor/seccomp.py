@@ -123,6 +123,11 @@ def supported() -> bool:
     return os.uname().machine in _MACHINES
 
 
+def numbers() -> dict[str, int]:
+    """The system calls known here, by name, as this machine numbers them."""
+    return dict(_MACHINES[os.uname().machine][1])
+
+
 def build(families: tuple[int, ...], *, memfd: bool = True, signals: bool = True, by_path: bool = True) -> bytes:
     """The filter as an array of `struct sock_filter`.
 
@@ -130,7 +135,7 @@ def build(families: tuple[int, ...], *, memfd: bool = True, signals: bool = True
     sees). signals, by_path: False takes away sending signals, and pretends to change owner, mode and times by path,
     for kernels and users where Landlock does not confine them.
     """
-    arch, numbers = _MACHINES[os.uname().machine]
+    arch, known = _MACHINES[os.uname().machine]
     code = [
         _instruction(_LOAD_WORD, _AT_ARCH),
         _instruction(_JUMP_EQUAL, arch, 1, 0),
@@ -140,21 +145,21 @@ def build(families: tuple[int, ...], *, memfd: bool = True, signals: bool = True
         _instruction(_RETURN, _KILL_PROCESS),
     ]
     optional = () if signals else _SIGNALS
-    for name, number in numbers.items():
+    for name, number in known.items():
         if name in _CONDITIONAL or (name in (*_SIGNALS, *_BY_PATH) and name not in optional):
             continue
         code += _deny(number, _ENOSYS if name in _ABSENT else _EPERM)
     if not by_path:
         for name in _BY_PATH:
-            if name in numbers:
-                code += _deny(numbers[name], _PRETEND)
+            if name in known:
+                code += _deny(known[name], _PRETEND)
     if not memfd:
-        code += _deny(numbers["memfd_create"], _ENOSYS)
-    code += _deny_if(numbers["clone"], 0, [_instruction(_JUMP_SET, _NAMESPACE_FLAGS, 0, 1)], _EPERM)
-    code += _deny_if(numbers["ioctl"], 1, _one_of(_TIOCSTI, _TIOCLINUX), _EPERM)
-    code += _deny_if(numbers["socket"], 0, _none_of(*families), _EAFNOSUPPORT)
-    code += _deny_if(numbers["socketpair"], 0, _none_of(AF_UNIX), _EAFNOSUPPORT)
-    code += _deny_if(numbers["personality"], 0, _none_of(0, 0xFFFF_FFFF), _EPERM)
+        code += _deny(known["memfd_create"], _ENOSYS)
+    code += _deny_if(known["clone"], 0, [_instruction(_JUMP_SET, _NAMESPACE_FLAGS, 0, 1)], _EPERM)
+    code += _deny_if(known["ioctl"], 1, _one_of(_TIOCSTI, _TIOCLINUX), _EPERM)
+    code += _deny_if(known["socket"], 0, _none_of(*families), _EAFNOSUPPORT)
+    code += _deny_if(known["socketpair"], 0, _none_of(AF_UNIX), _EAFNOSUPPORT)
+    code += _deny_if(known["personality"], 0, _none_of(0, 0xFFFF_FFFF), _EPERM)
     code.append(_instruction(_RETURN, _ALLOW))
     return b"".join(code)
 
