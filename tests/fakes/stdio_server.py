@@ -224,6 +224,9 @@ def begin(mode: str) -> None:
         send_line(b'{"jsonrpc":"2.0","method":"notifications/message","params":{"data":"deaf"}}')
     elif mode == "not_reading":
         time.sleep(600)
+    elif mode == "asking":
+        while True:
+            write_all(b'{"jsonrpc":"2.0","id":1,"method":"roots/list"}\n' * 1000)
     elif mode == "exits":
         sys.stderr.write("cannot find my settings\n")
         sys.exit(4)

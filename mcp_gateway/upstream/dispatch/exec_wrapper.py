@@ -25,13 +25,26 @@ def main() -> None:
     for ignored_by_python in (_signal.SIGPIPE, _signal.SIGXFSZ):
         _signal.signal(ignored_by_python, _signal.SIG_DFL)
     os.set_inheritable(report_fd, False)
-    os.closerange(3, report_fd)
-    os.closerange(report_fd + 1, os.sysconf("SC_OPEN_MAX"))
+    close_all_but(report_fd)
     try:
         os.execve(program[0], program, environment)  # noqa: S606 - the point of this script
     except OSError as failure:
         os.write(report_fd, b"%d" % (failure.errno or 0))
         os._exit(127)
+
+
+def close_all_but(report_fd: int) -> None:
+    """uvloop leaves inheritable descriptors open. Listed, as the limit may be a thousand million."""
+    try:
+        open_fds = [int(name) for name in os.listdir("/proc/self/fd")]
+    except OSError:
+        return  # no /proc: asyncio has closed them
+    for fd in open_fds:
+        if fd > 2 and fd != report_fd:
+            try:
+                os.close(fd)
+            except OSError:
+                continue  # the listing's own
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import stat
 import sys
 import time
@@ -16,7 +15,7 @@ from mcp_gateway.errors import UpstreamStartFailed
 from mcp_gateway.upstream.dispatch.launch import explain
 from mcp_gateway.upstream.dispatch.stdio import StdioDispatcher
 
-from tests.upstream.dispatch.pipes import ask, child, unheard, until
+from tests.upstream.dispatch.pipes import unheard, until
 
 ENV = {"PATH": os.defpath}
 
@@ -87,41 +86,6 @@ def test_a_system_at_its_limit_is_a_failed_start(number: int) -> None:
     failure = explain("x", "/home/me/bin/tool", OSError(number, os.strerror(number)))
     assert failure.message.startswith("upstream 'x' cannot start: 'tool': ")
     assert "/home" not in failure.message
-
-
-async def test_a_child_leads_a_session_of_its_own_in_its_folder(tmp_path: Path) -> None:
-    async with child(cwd=str(tmp_path)) as dispatcher:
-        found = await ask(dispatcher, "surroundings")
-        assert found["pid"] == found["group"] == found["session"] == dispatcher.pid
-        assert found["cwd"] == str(tmp_path)
-
-
-async def test_a_child_gets_its_environment_and_nothing_else() -> None:
-    async with StdioDispatcher(
-        "x", ["/bin/sh", "-c", "env >&2; exec cat"], env={"PATH": os.defpath, "A": "é"}, listener=unheard
-    ) as dispatcher:
-        await until(lambda: "A=é" in dispatcher.stderr_tail)
-        names = {line.partition("=")[0] for line in dispatcher.stderr_tail.splitlines()}
-        assert names - {"PWD", "OLDPWD", "SHLVL", "_"} == {"PATH", "A"}
-
-
-async def test_a_child_inherits_no_descriptor_of_ours() -> None:
-    read_fd, write_fd = os.pipe()
-    os.set_inheritable(write_fd, True)
-    try:
-        async with child() as dispatcher:
-            assert (await ask(dispatcher, "descriptors"))["open"] == [0, 1, 2, 3]  # 3 is the listing itself
-    finally:
-        os.close(read_fd)
-        os.close(write_fd)
-
-
-async def test_a_child_finds_its_signals_at_their_defaults() -> None:
-    command = "grep SigIgn /proc/$$/status >&2; exec cat"
-    async with StdioDispatcher("x", ["/bin/sh", "-c", command], env=ENV, listener=unheard) as dispatcher:
-        await until(lambda: "SigIgn" in dispatcher.stderr_tail)
-        ignored = int(dispatcher.stderr_tail.split()[1], 16)
-        assert not ignored & (1 << (signal.SIGPIPE - 1))
 
 
 async def test_a_relative_command_is_taken_from_its_folder(tmp_path: Path) -> None:
