@@ -18,6 +18,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from time import monotonic
+from traceback import clear_frames
 
 import anyio
 
@@ -302,16 +303,18 @@ class SqliteCache(EntryCache):
         kept = self._table.set_aside() if is_broken(fault) else None
         self._suspect = is_suspect(fault, self.path)
         self._table.close()
+        clear_frames(fault.__traceback__)  # a cursor in a dead frame would keep the file open, and its disk busy
         self._running = None
         self._suspend(f"{fault}; the broken file is kept as {kept.name}" if kept else str(fault))
 
     def _suspend(self, reason: str) -> None:
         with self._changed:
+            warn, self._warned = not self._warned, True
+        if warn:
+            logger.warning("cache.disk.off path=%s retry_s=%.0f reason=%s", self.path, RETRY_S, reason)
+        with self._changed:
             self._down_until = self.clock() + RETRY_S
             self._outbox.give_up()
             while self._reads:
                 self._answer(self._reads.popleft()[1], None)
-            warn, self._warned = not self._warned, True
             self._changed.notify_all()
-        if warn:
-            logger.warning("cache.disk.off path=%s retry_s=%.0f reason=%s", self.path, RETRY_S, reason)

@@ -70,6 +70,8 @@ class Damaged(sqlite3.DatabaseError):
 class _Connection(SqliteMultithread):  # type: ignore[misc]  # sqlitedict has no types
     """sqlitedict's thread, with our waiting time, which never ends with a file open or a traceback on stderr."""
 
+    opened: sqlite3.Connection | None = None
+
     def run(self) -> None:
         try:
             super().run()
