@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Final
 
 from mcp_gateway.config.json_text import read_json
-from mcp_gateway.config.problems import Report
+from mcp_gateway.config.problems import Report, one_line
 from mcp_gateway.config.toml_text import read_toml
-from mcp_gateway.config.tree import Leaf, Mark, Node, Table, dotted, leaves
+from mcp_gateway.config.tree import Items, Leaf, Mark, Node, Table, dotted
 from mcp_gateway.config.yaml_text import read_yaml
+from mcp_gateway.errors import BadConfig
 
 MAX_FILE_BYTES: Final = 1024 * 1024
 """Largest file read (security facts, R-PARSE-1)."""
@@ -30,6 +31,9 @@ READERS: Final[Mapping[str, Reader]] = {
 _TOML_FIRST_LINE = re.compile(r"\s*(\[+[\w\s.\"'-]+\]+|[\w.\"'-]+\s*=)")
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
 class Unreadable(Exception):
     """A file could not be read as text; the message says why and shows no path."""
 
@@ -40,15 +44,14 @@ def read_document(path: Path, report: Report) -> Table:
     Raises:
         BadConfig: it cannot be read, or holds no mapping. Duplicate keys only go to the report.
     """
-    start = Mark(1, 1)
     try:
         text = read_text(path)
     except Unreadable as reason:
-        raise report.fail(start, str(reason)) from None
+        raise BadConfig(one_line(f"{report.file}: {reason}")) from None
     reader = READERS.get(path.suffix.lower()) or reader_by_content(text)
     root = reader(text, report)
     if root is None or (isinstance(root, Leaf) and root.text is None):
-        raise report.fail(start, "the file is empty; it needs at least 'mcpServers:'")
+        raise report.fail(Mark(1, 1), "the file is empty; it needs at least 'mcpServers:'")
     if not isinstance(root, Table):
         raise report.fail(root.mark, f"expected a mapping of settings, found {kind(root)}")
     _check_surrogates(root, report)
@@ -102,11 +105,16 @@ def kind(node: Node) -> str:
     return "a mapping" if isinstance(node, Table) else "a list"
 
 
-def _check_surrogates(root: Table, report: Report) -> None:
+def _check_surrogates(node: Node, report: Report, path: str = "") -> None:
     """JSON can spell half a character; no socket, file or process could ever take it."""
-    for leaf in leaves(root):
-        if leaf.text is not None and re.search("[\ud800-\udfff]", leaf.text):
-            report.problem(leaf.mark, "", "half a character (a lone surrogate escape)")
-    for entry in root.entries:
-        if re.search("[\ud800-\udfff]", entry.key):
-            report.problem(entry.mark, dotted("", entry.key), "half a character in a key (a lone surrogate escape)")
+    if isinstance(node, Leaf):
+        if _SURROGATE.search(node.text or ""):
+            report.problem(node.mark, path, "half a character (a lone surrogate escape)")
+    elif isinstance(node, Items):
+        for index, item in enumerate(node.items):
+            _check_surrogates(item, report, f"{path}[{index}]")
+    else:
+        for entry in node.entries:
+            if _SURROGATE.search(entry.key):
+                report.problem(entry.mark, path, "half a character in a key (a lone surrogate escape)")
+            _check_surrogates(entry.value, report, dotted(path, entry.key))

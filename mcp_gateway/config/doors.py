@@ -160,5 +160,5 @@ class Limits(Section):
     @model_validator(mode="after")
     def burst_needs_a_rate(self) -> Self:
         if self.burst is not None and self.rate is None:
-            raise wrong("burst needs a rate beside it")
+            raise wrong("has a burst but no rate")
         return self

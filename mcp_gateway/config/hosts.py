@@ -110,12 +110,31 @@ HOST_FILES: Final = frozenset(
     }
 )
 
+HOST_FOLDERS: Final = frozenset(
+    {
+        ".claude",
+        ".cline",
+        ".codex",
+        ".continue",
+        ".copilot",
+        ".cursor",
+        ".gemini",
+        ".junie",
+        ".kiro",
+        ".lmstudio",
+        ".roo",
+        ".vscode",
+        ".zed",
+    }
+)
+
 HOST_ROOT_KEYS: Final = frozenset(
     {
         "agent",
         "approval_policy",
         "assistant",
         "extensions",
+        "features",
         "general",
         "globalShortcut",
         "history",
@@ -126,6 +145,7 @@ HOST_ROOT_KEYS: Final = frozenset(
         "model",
         "model_provider",
         "model_providers",
+        "model_reasoning_effort",
         "models",
         "name",
         "notify",
@@ -140,6 +160,7 @@ HOST_ROOT_KEYS: Final = frozenset(
         "sandbox_workspace_write",
         "schema",
         "scale",
+        "shell_environment_policy",
         "selectedAuthType",
         "theme",
         "tui",

@@ -34,7 +34,7 @@ def load_config(path: Path, *, environ: Mapping[str, str]) -> Config:
         BadConfig: the message lists every problem, one line each, without any secret.
     """
     report = Report(path.name)
-    root = take_apart(read_document(path, report), path.name, report)
+    root = take_apart(read_document(path, report), path, report)
     _note_permissions(path, report)
     environment, file_notes = _environment(root, Environment(path.absolute().parent, environ), report)
     found = _settings(root.sections, report, environment)
@@ -65,7 +65,7 @@ def _config(
         servers=models,
         skipped={name: read.skipped for name, read in servers.items() if read.skipped},
         notes=(*report.rendered_notes(), *file_notes),
-        secrets=frozenset(text for text in texts if len(text) >= MIN_SECRET),
+        secrets=frozenset(text for text in texts if len(text) >= MIN_SECRET and "${" not in text),
     )
 
 
@@ -78,7 +78,7 @@ def _environment(root: Root, environment: Environment, report: Report) -> tuple[
     """Add `.env` beside the file, then each of `env_files`; only a file that was asked for must be there."""
     notes: list[str] = []
     start = Leaf(DOTENV, Mark(1, 1))
-    wanted = [start] if (environment.folder / DOTENV).exists() else []
+    wanted = [start] if (environment.folder / DOTENV).is_file() else []
     for leaf in (*wanted, *_listed_files(root.sections, environment)):
         try:
             file = read_env_file(environment.path(leaf.text or ""))
@@ -155,10 +155,7 @@ def _check_profiles(root: Root, report: Report) -> None:
 def _secret_texts(value: object) -> Iterator[str]:
     """Every secret below, and what a header or URL wraps around: the token, the user's password."""
     if isinstance(value, SecretStr):
-        text = value.get_secret_value()
-        yield text
-        yield from text.split()[1:]
-        yield from _passwords(text)
+        yield from _with_parts(value.get_secret_value().strip())
     elif isinstance(value, BaseModel):
         for name in type(value).model_fields:
             yield from _secret_texts(getattr(value, name))
@@ -170,6 +167,15 @@ def _secret_texts(value: object) -> Iterator[str]:
             yield from _secret_texts(inner)
     elif isinstance(value, str):
         yield from _passwords(value)
+
+
+def _with_parts(text: str) -> Iterator[str]:
+    scheme, _, token = text.partition(" ")
+    yield from _passwords(text)
+    if token:
+        yield token
+    if token or scheme.casefold() not in ("bearer", "basic"):
+        yield text
 
 
 def _passwords(text: str) -> Iterator[str]:

@@ -83,18 +83,18 @@ def report_errors(error: ValidationError, model: type[Section], tree: Table, pat
 
 def known_keys(model: Any, loc: Iterable[str | int]) -> set[str]:
     """The keys that the section at `loc` knows."""
-    found = _models(model)
+    found = models(model)
     for step in loc:
         fields = [each.model_fields[str(step)] for each in found if str(step) in each.model_fields]
         if fields:
-            found = [inner for field in fields for inner in _models(field.annotation)]
+            found = [inner for field in fields for inner in models(field.annotation)]
     return {name for each in found for name in (*each.model_fields, *each.also)}
 
 
-def _models(annotation: Any) -> list[type[Section]]:
+def models(annotation: Any) -> list[type[Section]]:
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return [annotation]
-    return [model for argument in get_args(annotation) for model in _models(argument)]
+    return [model for argument in get_args(annotation) for model in models(argument)]
 
 
 def _sentence(type: str, context: dict[str, Any], place: Place, path: str) -> str:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 from mcp_gateway.config.document import kind
-from mcp_gateway.config.hosts import HOST_FILES, HOST_ROOT_KEYS
+from mcp_gateway.config.hosts import HOST_FILES, HOST_FOLDERS, HOST_ROOT_KEYS
 from mcp_gateway.config.model import Settings
 from mcp_gateway.config.problems import Report, nearest
 from mcp_gateway.config.tree import Entry, Items, Leaf, Mark, Node, Table, dotted, is_null
@@ -21,7 +22,9 @@ SERVER_KEYS: Final = ("mcpServers", "servers", "context_servers", "mcp_servers")
 
 OPENCODE_KEY: Final = "mcp"
 
-_ONLY_OURS: Final = frozenset({"cache", "cluster", "env_files", "expose", "limits", "llm", "observability", "reload"})
+_ONLY_OURS: Final = frozenset(
+    {"auth", "cache", "cluster", "env_files", "expose", "limits", "llm", "observability", "reload"}
+)
 
 _OPENCODE_REFERENCE = re.compile(r"\{(env|file):([^{}]+)\}")
 
@@ -44,7 +47,7 @@ class Root:
     servers: tuple[Named, ...]
 
 
-def take_apart(root: Table, file: str, report: Report) -> Root:
+def take_apart(root: Table, path: Path, report: Report) -> Root:
     """Separate the servers from the settings; unknown keys and servers of the same name go to the report."""
     servers: list[Named] = []
     sections: list[Entry] = []
@@ -58,7 +61,7 @@ def take_apart(root: Table, file: str, report: Report) -> Root:
             sections.append(entry)
         elif entry.key != "$schema":
             rest.append(entry)
-    if is_host_file(root, file):
+    if is_host_file(root, path):
         rest += sections
         sections = []
         _note_ignored(rest, report)
@@ -67,12 +70,20 @@ def take_apart(root: Table, file: str, report: Report) -> Root:
     return Root(Table(tuple(sections), root.mark), _unique(servers, report))
 
 
-def is_host_file(root: Table, file: str) -> bool:
-    """A key that only we have makes it ours; else a host's file name or a host's key makes it a host's."""
+def is_host_file(root: Table, path: Path) -> bool:
+    """Whose file it is.
+
+    1. A key that only we have, or our file name: ours.
+    2. A host's file or folder name: a host's.
+    3. A `server` section: ours (OpenCode has one too, but a file name of its own).
+    4. A key that only hosts have: a host's.
+    """
     keys = {entry.key for entry in root.entries}
-    if keys & _ONLY_OURS or root.text("version") == "1":
+    if keys & _ONLY_OURS or root.text("version") == "1" or path.stem == "gateway":
         return False
-    return file in HOST_FILES or bool(keys & HOST_ROOT_KEYS)
+    if path.name in HOST_FILES or path.absolute().parent.name in HOST_FOLDERS:
+        return True
+    return "server" not in keys and bool(keys & HOST_ROOT_KEYS)
 
 
 def _note_ignored(entries: list[Entry], report: Report) -> None:

@@ -55,7 +55,7 @@ def _lenient(schema: Any) -> Any:
         case "integer" | "number" | "boolean":
             about = {key: kept.pop(key) for key in ("description", "title", "default") if key in kept}
             return {"anyOf": [kept, _REFERENCE], **about}
-        case "string" if "enum" not in kept and "const" not in kept and "format" not in kept:
+        case "string" if "enum" not in kept and "const" not in kept:
             return {**kept, "type": ["string", "number", "boolean"]}
     return kept
 

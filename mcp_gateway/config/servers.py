@@ -113,7 +113,7 @@ class UpstreamTls(Section):
     @model_validator(mode="after")
     def key_and_certificate_go_together(self) -> Self:
         if self.key is not None and self.cert is None:
-            raise wrong("key needs cert beside it")
+            raise wrong("has a key but no cert")
         return self
 
 

@@ -8,6 +8,7 @@ milliseconds) once they are known. What only hosts know is left out with a note.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -15,8 +16,7 @@ from mcp_gateway.config.document import Unreadable
 from mcp_gateway.config.environment import Environment, read_env_file
 from mcp_gateway.config.hosts import HOST_KEYS, REFERENCES, RENAMED, TOOL_LISTS, TYPES
 from mcp_gateway.config.problems import Report, nearest
-from mcp_gateway.config.tree import Entry, Items, Leaf, Mark, Node, Origin, Table, dotted, plain
-
+from mcp_gateway.config.tree import Entry, Items, Leaf, Mark, Node, Origin, Table, dotted, is_null, plain
 
 CHILD_KEYS: Final = frozenset({"command", "args", "env", "cwd", "sandbox"})
 REMOTE_KEYS: Final = frozenset({"url", "headers", "tls", "proxy", "auth"})
@@ -38,7 +38,7 @@ def respell(table: Table, path: str, report: Report) -> Table:
     for entry in table.entries:
         if entry.key in TOOL_LISTS:
             result = _put_inside(result, "tools", entry.renamed(TOOL_LISTS[entry.key]), path, report)
-        elif entry.key in REFERENCES:
+        elif entry.key in REFERENCES and not is_null(entry.value):
             result = _put_references(result, entry, path, report)
     return result
 
@@ -84,39 +84,53 @@ def _put_inside(table: Table, group: str, entry: Entry, path: str, report: Repor
 
 
 def _put_references(table: Table, entry: Entry, path: str, report: Report) -> Table:
-    value = entry.value
-    if entry.key in ("api_key", "bearer_token_env_var") and isinstance(value, Leaf):
-        if not value.text:
-            return table
-        text = value.text if entry.key == "api_key" else f"${{{value.text}}}"
-        header = replace(entry, key="Authorization", value=replace(value, text=f"Bearer {text}"))
-        return _put_inside(table, "headers", header, path, report)
-    if entry.key == "env_http_headers" and isinstance(value, Table):
-        for inner in value.entries:
-            table = _put_inside(table, "headers", _reference(inner, inner.value, "${%s}"), path, report)
+    group, shape, read = _REFERENCES[entry.key]
+    made = read(entry)
+    if made is None:
+        report.problem(entry.value.mark, dotted(path, entry.written), f"expected {shape}")
         return table
-    if entry.key == "env_vars" and isinstance(value, Items):
-        for name in value.items:
-            table = _put_inside(
-                table, "env", _reference(entry.renamed(plain(name) or ""), name, "${%s:-}"), path, report
-            )
-        return table
-    report.problem(value.mark, dotted(path, entry.written), f"expected {_REFERENCE_SHAPES[entry.key]}")
+    for each in made:
+        table = _put_inside(table, group, each, path, report)
     return table
 
 
-_REFERENCE_SHAPES = {
-    "api_key": "text",
-    "bearer_token_env_var": "the name of a variable",
-    "env_http_headers": "a mapping of header names to variable names",
-    "env_vars": "a list of variable names",
-}
+def _bearer(entry: Entry) -> list[Entry] | None:
+    return _text(entry.renamed("Authorization"), entry.value, "Bearer %s")
 
 
-def _reference(entry: Entry, value: Node, form: str) -> Entry:
+def _bearer_variable(entry: Entry) -> list[Entry] | None:
+    return _text(entry.renamed("Authorization"), entry.value, "Bearer ${%s}")
+
+
+def _header_variables(entry: Entry) -> list[Entry] | None:
+    if not isinstance(entry.value, Table):
+        return None
+    made = [_text(each, each.value, "${%s}") for each in entry.value.entries]
+    return [each for texts in made for each in texts or ()] if None not in made else None
+
+
+def _child_variables(entry: Entry) -> list[Entry] | None:
+    """Codex passes these on when they are set."""
+    if not isinstance(entry.value, Items):
+        return None
+    made = [_text(entry.renamed(str(plain(item))), item, "${%s:-}") for item in entry.value.items]
+    return [each for texts in made for each in texts or ()] if None not in made else None
+
+
+def _text(entry: Entry, value: Node, form: str) -> list[Entry] | None:
+    """The entry with the text put into `form`; none for an empty text, None when it is no text."""
     if not isinstance(value, Leaf) or value.text is None:
-        return replace(entry, value=value)
-    return replace(entry, value=replace(value, text=form % value.text))
+        return None
+    return [replace(entry, value=replace(value, text=form % value.text))] if value.text else []
+
+
+_REFERENCES: dict[str, tuple[str, str, Callable[[Entry], list[Entry] | None]]] = {
+    "api_key": ("headers", "text", _bearer),
+    "bearer_token_env_var": ("headers", "the name of a variable", _bearer_variable),
+    "env_http_headers": ("headers", "a mapping of header names to variable names", _header_variables),
+    "env_vars": ("env", "a list of variable names", _child_variables),
+}
+"""Key -> (the group it goes into, what it must be, what it becomes)."""
 
 
 @dataclass(frozen=True, slots=True)

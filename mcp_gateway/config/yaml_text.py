@@ -121,9 +121,9 @@ class _Composer:
         own: dict[str, Entry] = {}
         merged: list[Table] = []
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
-            key, key_mark = self.key(event)
+            key, key_mark = self.key(event, path, depth)
             value = self.node(next(self.events), dotted(path, key), depth + 1)
-            if key == _MERGE and event.implicit[0]:
+            if key == _MERGE and isinstance(event, yaml.ScalarEvent) and event.implicit[0]:
                 merged.extend(self.merge_sources(value, key_mark))
             elif key in own:
                 self.report.duplicate(key_mark, dotted(path, key), own[key].mark)
@@ -131,15 +131,12 @@ class _Composer:
                 own[key] = Entry(key, key_mark, value, key)
         return merge(Table(tuple(own.values()), mark), merged)
 
-    def key(self, event: Any) -> tuple[str, Mark]:
-        mark = _mark(event.start_mark)
-        if isinstance(event, yaml.AliasEvent):
-            node = self.alias(event, mark)
-            if isinstance(node, Leaf) and node.text is not None:
-                return node.text, mark
-        if not isinstance(event, yaml.ScalarEvent):
-            raise self.report.fail(mark, "a key must be plain text")
-        return event.value, mark
+    def key(self, event: Any, path: str, depth: int) -> tuple[str, Mark]:
+        node = self.node(event, path, depth)
+        text = event.value if isinstance(event, yaml.ScalarEvent) else isinstance(node, Leaf) and node.text
+        if not isinstance(text, str):
+            raise self.report.fail(_mark(event.start_mark), "a key must be plain text")
+        return text, _mark(event.start_mark)
 
     def merge_sources(self, value: Node, mark: Mark) -> list[Table]:
         sources = value.items if isinstance(value, Items) else (value,)
