@@ -20,7 +20,8 @@ import anyio.to_thread
 from mcp.server.runner import serve_dual_era_loop
 
 from mcp_gateway.builtin import ALL, MCPFunctions
-from mcp_gateway.catalog import ExposeRules, Prefix, SchemaCompat, ServerRules
+from mcp_gateway.call import Call, Client
+from mcp_gateway.catalog import ExposeRules, Kind, Prefix, SchemaCompat, ServerRules
 from mcp_gateway.config import Config, folders, load_config
 from mcp_gateway.downstream import views
 from mcp_gateway.downstream.endpoint import Endpoint
@@ -33,14 +34,19 @@ from mcp_gateway.errors import BadConfig
 from mcp_gateway.events import Events, OfferChanged
 from mcp_gateway.gateway import Gateway, Surface
 from mcp_gateway.middleware.heartbeat import Heartbeat
-from mcp_gateway.observe.logging import Redactor
+from mcp_gateway.observe.logging import Redactor, configure_logging
+from mcp_gateway.revisions import LATEST_LEGACY
 from mcp_gateway.upstream.define import define
 from mcp_gateway.upstream.definition import Definition
 from mcp_gateway.upstream.eras import EraBook
 from mcp_gateway.upstream.manager import MCPAgentManager
 from mcp_gateway.upstream.snapshot import Snapshot
+from mcp_gateway.wire import loads
 
 logger = logging.getLogger(__name__)
+
+CALL_WAIT_S = 60.0
+"""How long a call from the command line waits for servers that are starting: the default deadline of a call."""
 
 SAVE_AFTER_S = 1.0
 """Changed offers are written this long after the first change, several at once (our choice)."""
@@ -49,12 +55,15 @@ SAVE_AFTER_S = 1.0
 class App:
     """Everything of one process, put together from one configuration."""
 
-    def __init__(self, config: Config, *, environ: Mapping[str, str], redactor: Redactor | None = None) -> None:
+    def __init__(self, config: Config, *, environ: Mapping[str, str], log_level: str | None = None) -> None:
+        """`log_level` overrides the configured one."""
         self.config = config
         self.reload_error: str | None = None
         self._environ = environ
-        self._redactor = redactor or Redactor()
+        self._redactor = Redactor()
         self._redactor.know(config.secrets)
+        log = config.observability.log
+        configure_logging(log_level or log.level, log.format, self._redactor)
         state = folders(environ).state
         self._run_file = RunFile(state, config.path)
         self._snapshot = Snapshot(state / "catalog" / f"{_file_key(config.path)}.json")
@@ -110,6 +119,18 @@ class App:
             group.start_soon(self._obey_signals, _async(ended.cancel), ended.cancel)
             with ended:
                 await serve_dual_era_loop(self.endpoint.server, incoming, outgoing, lifespan_state=None)
+
+    async def call_tool(self, tool: str, arguments: Mapping[str, Any], deadline_s: float | None) -> dict[str, Any]:
+        """Call one tool for the command line. Raises GatewayError; an upstream's JSON-RPC error becomes one.
+
+        A name that is not known yet is waited for: its server may still be starting.
+        """
+        if self.gateway.catalog.find(Kind.TOOL, tool) is None:
+            await self.upstreams.settled(CALL_WAIT_S if deadline_s is None else deadline_s)
+        client = Client(key="command-line", revision=LATEST_LEGACY, door="command line")
+        call = Call("tools/call", {"name": tool, "arguments": arguments}, client, deadline_s=deadline_s)
+        result: dict[str, Any] = loads(await self.gateway.route(call))
+        return result
 
     def _ready(self, url: str, on_ready: Callable[[str], None]) -> None:
         self._run_file.write(url)

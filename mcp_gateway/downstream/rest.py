@@ -19,7 +19,7 @@ from mcp_gateway.call import Call, Client
 from mcp_gateway.downstream import views
 from mcp_gateway.errors import CODES, GatewayError, InvalidParams, RpcError, UnknownName, http_body, to_http
 from mcp_gateway.gateway import FIRST_LISTING_WAIT_S, Gateway
-from mcp_gateway.wire import Malformed, Raw, check, fields
+from mcp_gateway.wire import Malformed, Raw, check, fields, loads
 
 logger = logging.getLogger(__name__)
 
@@ -67,26 +67,31 @@ class _Rest:
         return JSONResponse(self._status())
 
     async def call(self, request: Request) -> Response:
-        """`{"arguments": {...}}` in, the `CallToolResult` out, with 200 also when `isError` (design, decision 9)."""
-        arguments = await _arguments(request)
+        """`{"arguments": {...}, "timeout_s": 5}` in, the `CallToolResult` out: 200 also when `isError` (decision 9)."""
+        arguments, deadline_s = await _call_body(request)
         client = Client(key=f"rest-{next(_requests)}", revision="2025-11-25", door="rest")
-        call = Call("tools/call", {"name": request.path_params["name"], "arguments": arguments}, client)
+        params = {"name": request.path_params["name"], "arguments": arguments}
+        call = Call("tools/call", params, client, deadline_s=deadline_s)
         return Response(bytes(await self._gateway.route(call)), media_type="application/json")
 
 
-async def _arguments(request: Request) -> Raw:
+async def _call_body(request: Request) -> tuple[Raw, float | None]:
+    """The arguments, and the caller's own deadline in seconds. Raises InvalidParams."""
     body = await request.body() or b"{}"
     try:
         check(body)
         members = fields(body)
     except Malformed as bad:
         raise InvalidParams(f"the request body is {bad}; send a JSON object with arguments") from None
-    if unknown := set(members) - {"arguments"}:
-        raise InvalidParams(f"unknown member {sorted(unknown)[0]!r}; the body holds arguments only")
+    if unknown := set(members) - {"arguments", "timeout_s"}:
+        raise InvalidParams(f"unknown member {sorted(unknown)[0]!r}; the body holds arguments and timeout_s")
     arguments = members.get("arguments", Raw(b"{}"))
     if not bytes(arguments).lstrip().startswith(b"{"):
         raise InvalidParams("arguments must be a JSON object")
-    return arguments
+    timeout_s = loads(members.get("timeout_s", Raw(b"null")))
+    if timeout_s is not None and (type(timeout_s) not in (int, float) or timeout_s <= 0):
+        raise InvalidParams("timeout_s must be a number of seconds above 0")
+    return arguments, timeout_s
 
 
 def _guarded(handler: Handler) -> Handler:

@@ -55,7 +55,7 @@ class _JsonFormatter(_Formatter):
         return self._redactor.clean(json.dumps(line, ensure_ascii=False))
 
 
-def configure(level: str, format: str, redactor: Redactor) -> None:
+def configure_logging(level: str, format: str, redactor: Redactor) -> None:
     """Send the whole process's log to standard error. `format` is auto, text or json; `level` a lower-case name."""
     text = format == "text" or (format == "auto" and sys.stderr.isatty())
     handler = logging.StreamHandler(sys.stderr)

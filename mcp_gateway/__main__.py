@@ -1,0 +1,6 @@
+"""`python -m mcp_gateway`."""
+
+from mcp_gateway.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""`validate` and `schema`: the configuration file without any server."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from mcp_gateway.cli.options import common, config_path
+from mcp_gateway.cli.output import Output, answer, note
+from mcp_gateway.config import json_schema, load_config
+
+
+@click.command("validate")
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@common
+def validate(output: Output, file: Path | None) -> None:
+    """Check a configuration file; every problem is told with file:line:col. Exits with 78 when it is bad."""
+    path = config_path(replace(output, config=file or output.config))
+    config = load_config(path, environ=os.environ)
+    if output.as_json:
+        answer({"file": str(path), "servers": list(config.servers), "skipped": config.skipped, "notes": config.notes})
+        return
+    for line in (*config.notes, *config.skipped.values()):
+        note(line)
+    count = len(config.servers)
+    click.echo(f"{path}: ok, {count} server{'' if count == 1 else 's'}")
+
+
+@click.command("schema")
+@common
+def schema(output: Output) -> None:
+    """Print the JSON Schema of the configuration file, for editors."""
+    answer(json_schema())
+
+
+COMMANDS = {"validate": validate, "schema": schema}

@@ -1,0 +1,129 @@
+"""`list`, `inspect` and `status`: what there is, and how it is."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import anyio
+import click
+
+from mcp_gateway.cli.gateway import gateway, running_gateway
+from mcp_gateway.cli.options import common, config_path
+from mcp_gateway.cli.output import Output, answer
+from mcp_gateway.cli.signature import first_line, signature
+from mcp_gateway.errors import BadConfig, NotRunning
+
+KINDS = ("tools", "resources", "prompts", "servers")
+
+
+@click.command("list")
+@click.argument("kind", type=click.Choice(KINDS), default="tools")
+@click.option("--server", help="Only what this server offers.")
+@click.option("--schema", is_flag=True, help="Tools with their input schemas, as JSON.")
+@common
+def list_(output: Output, kind: str, server: str | None, schema: bool) -> None:
+    """List tools (default), resources, prompts or servers."""
+    body = anyio.run(_get, output, kind)
+    items = [item for item in body[kind] if server is None or item.get("server", item["name"]) == server]
+    if output.as_json or schema:
+        answer({kind: items})
+        return
+    for line in _LINES[kind](items):
+        click.echo(line)
+
+
+@click.command("inspect")
+@click.argument("name")
+@common
+def inspect(output: Output, name: str) -> None:
+    """Show everything known of one server: state, revision, capabilities, tools, problems."""
+    server = anyio.run(_get, output, f"servers/{name}")
+    if output.as_json:
+        answer(server)
+        return
+    click.echo(
+        f"{server['name']}: {server['state']}, {server['transport']}, revision {server['revision'] or 'unknown'}"
+    )
+    if server["reason"]:
+        click.echo(f"  {server['reason']}")
+    for heading, lines in (
+        ("capabilities", sorted(server["capabilities"] or {})),
+        ("tools", _tool_lines(server["exposed_tools"])),
+        ("problems", [f"{item['code']} {item['name'] or ''}: {item['text']}" for item in server["problems"]]),
+    ):
+        click.echo(f"{heading}: {'none' if not lines else ''}")
+        for line in lines:
+            click.echo(f"  {line}")
+
+
+@click.command("status")
+@common
+def status(output: Output, welcome: bool = False) -> None:
+    """Show the state of the running gateway. Exits with 69 when none is running."""
+    try:
+        body = anyio.run(_status, output)
+    except (BadConfig, NotRunning) as absent:
+        if not welcome:
+            raise
+        click.echo(absent.message)
+        click.echo("Next: mcp-gateway validate · mcp-gateway serve · mcp-gateway list")
+        return
+    if output.as_json:
+        answer(body)
+        return
+    counts = f"{body['tools']} tools, {body['prompts']} prompts, {body['resources']} resources"
+    click.echo(f"mcp-gateway {body['version']}: {counts}, {body['sessions']} sessions")
+    if body["config"]["error"]:
+        click.echo(f"the configuration on disk is bad; the old one is in force:\n{body['config']['error']}")
+    for line in _server_lines(body["servers"]):
+        click.echo(line)
+
+
+async def _get(output: Output, path: str) -> Any:
+    async with gateway(config_path(output)) as answers:
+        return await answers.get(path)
+
+
+async def _status(output: Output) -> Any:
+    answers = await running_gateway(config_path(output))
+    return await answers.get("status")
+
+
+def _tool_lines(items: list[Mapping[str, Any]]) -> list[str]:
+    return [f"{signature(item)}{_dash(item)}" for item in items]
+
+
+def _prompt_lines(items: list[Mapping[str, Any]]) -> list[str]:
+    lines = []
+    for item in items:
+        names = [argument["name"] for argument in item.get("arguments") or []]
+        lines.append(f"{item['name']}({', '.join(names)}){_dash(item)}")
+    return lines
+
+
+def _resource_lines(items: list[Mapping[str, Any]]) -> list[str]:
+    return [f"{item.get('uri') or item.get('uriTemplate')}{_dash(item)}" for item in items]
+
+
+def _server_lines(items: list[Mapping[str, Any]]) -> list[str]:
+    signs = {"ready": "●", "disabled": "○", "idle": "○"}
+    width = max((len(item["name"]) for item in items), default=0)
+    return [
+        f"{signs.get(item['state'], '▲')} {item['name']:<{width}}  {item['state']:<10} "
+        f"{item['revision'] or '-':<10}  {item['tools']:>3} tools{'  ' + item['reason'] if item['reason'] else ''}"
+        for item in items
+    ]
+
+
+_LINES = {"tools": _tool_lines, "prompts": _prompt_lines, "resources": _resource_lines, "servers": _server_lines}
+
+
+def _dash(item: Mapping[str, Any]) -> str:
+    text = first_line(item.get("description"))
+    limit = 100 if sys.stdout.isatty() else 300
+    return f" - {text[:limit]}" if text else ""
+
+
+COMMANDS = {"list": list_, "inspect": inspect, "status": status}

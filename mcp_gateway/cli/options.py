@@ -1,0 +1,40 @@
+"""Options that several commands share, given before or after the command's name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mcp_gateway.cli.output import Output
+from mcp_gateway.config import find_config
+from mcp_gateway.errors import BadConfig
+
+Command = Callable[..., Any]
+
+
+def common(command: Command) -> Command:
+    """Give a command `-c/--config` and `--json`, and hand it an `Output` first."""
+
+    @wraps(command)
+    def with_output(own_config: Path | None = None, own_json: bool = False, **rest: Any) -> Any:
+        output: Output = click.get_current_context().obj
+        merged = replace(output, config=own_config or output.config, as_json=own_json or output.as_json)
+        return command(merged, **rest)
+
+    file = click.option("-c", "--config", "own_config", type=click.Path(path_type=Path), help="Configuration file.")
+    as_json = click.option("--json", "own_json", is_flag=True, help="Answer in JSON.")
+    return file(as_json(with_output))
+
+
+def config_path(output: Output) -> Path:
+    """The configuration file to use. Raises BadConfig when there is none."""
+    found = find_config(output.config, environ=os.environ, folder=Path.cwd())
+    if found is None:
+        raise BadConfig("no configuration file: write ./gateway.yaml, or name one with -c FILE")
+    return found

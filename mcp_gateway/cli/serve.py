@@ -1,0 +1,64 @@
+"""`serve`: the gateway itself."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+
+import anyio
+import click
+
+from mcp_gateway.cli.options import common, config_path
+from mcp_gateway.cli.output import Output, note
+from mcp_gateway.config import Config, load_config
+
+
+@click.command("serve")
+@click.option("--stdio", is_flag=True, help="Serve standard input and output; binds no port.")
+@click.option("--host", help="Address to bind. Default: server.host.")
+@click.option("--port", type=click.IntRange(0, 65535), help="TCP port, 0: any free one. Default: server.port.")
+@common
+def serve(output: Output, stdio: bool = False, host: str | None = None, port: int | None = None) -> None:
+    """Serve all upstreams as one MCP server, over HTTP or over standard input and output."""
+    config = load_config(config_path(output), environ=os.environ)
+    _tell(config)
+    options = {"use_uvloop": find_spec("uvloop") is not None}
+    if stdio:
+        anyio.run(_stdio, config, output.level, backend_options=options)
+    else:
+        anyio.run(_http, config, output.level, host, port, backend_options=options)
+
+
+async def _stdio(config: Config, level: str | None) -> None:
+    from mcp_gateway.app import App
+
+    await App(config, environ=os.environ, log_level=level).serve_stdio()
+
+
+async def _http(config: Config, level: str | None, host: str | None, port: int | None) -> None:
+    from mcp_gateway.app import App
+
+    app = App(config, environ=os.environ, log_level=level)
+    settings = config.server
+    await app.serve_http(
+        host or settings.host,
+        settings.port if port is None else port,
+        lambda url: note(f"listening on {url}{settings.base_path}/mcp"),
+    )
+
+
+def _tell(config: Config) -> None:
+    """What was understood differently, and which servers are left out today, before anything else."""
+    for line in (*config.notes, *config.skipped.values()):
+        note(line)
+
+
+def _has_uvloop() -> bool:
+    try:
+        import uvloop  # noqa: F401 - only whether it is there
+    except ImportError:
+        return False
+    return True
+
+
+COMMANDS = {"serve": serve}
