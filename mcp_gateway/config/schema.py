@@ -65,14 +65,11 @@ def _server(definitions: dict[str, Any]) -> dict[str, Any]:
     properties: dict[str, Any] = {key: {"description": _IGNORED} for key in sorted(HOST_KEYS)}
     for model in (SseServer, HttpServer, StdioServer):
         properties |= _inlined(model.model_json_schema(ref_template="#/$defs/{model}"), definitions)["properties"]
-    own = dict(properties)
-    properties["type"] = {
-        "enum": sorted(TYPES),
-        "description": "Kind of server; told from command or url when left out.",
-    }
-    properties["command"] = {"anyOf": [own["command"], _STRING_LIST]}
-    properties["tools"] = {"anyOf": [own["tools"], _STRING_LIST]}
-    properties["trust"] = {"anyOf": [own["trust"], {"type": "boolean"}]}
+    kinds = "Kind of server; told from command or url when left out."
+    properties["type"] = {"enum": sorted(TYPES), "description": kinds}
+    properties["command"] = _either(properties["command"], _STRING_LIST, "Or a list: the program and its arguments.")
+    properties["tools"] = _either(properties["tools"], _STRING_LIST, "Or a list: what to include.")
+    properties["trust"] = _either(properties["trust"], {"type": "boolean"}, "A host's boolean is ignored.")
     properties |= {alias: _alias(properties[key], key) for alias, key in RENAMED.items()}
     properties |= {alias: {**_STRING_LIST, "description": f"As tools.{key}."} for alias, key in TOOL_LISTS.items()}
     properties |= {
@@ -85,6 +82,10 @@ def _server(definitions: dict[str, Any]) -> dict[str, Any]:
         "env_vars": {**_STRING_LIST, "description": "Variables passed on to the child."},
     }
     return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def _either(schema: dict[str, Any], other: dict[str, Any], said: str) -> dict[str, Any]:
+    return {"anyOf": [schema, other], "description": f"{schema.get('description', '')} {said}".strip()}
 
 
 def _alias(schema: dict[str, Any], key: str) -> dict[str, Any]:
