@@ -30,6 +30,7 @@ from mcp_gateway.errors import (
     UpstreamDisconnected,
     UpstreamProtocolError,
     UpstreamRemoved,
+    UpstreamStartFailed,
     UpstreamTimeout,
     UpstreamUnavailable,
 )
@@ -316,6 +317,11 @@ class MCPAgent:
         except RpcError as refused:
             message = f"upstream {self.name!r} refused the handshake: {refused.error['message']}"
             return UpstreamUnavailable(message, server=self.name)
+        except ProbeFatal as failure:
+            return failure
+        except UpstreamDisconnected:
+            ending = dispatcher.failure.message if dispatcher.failure else f"upstream {self.name!r} hung up"
+            return UpstreamStartFailed(f"{ending} before it was ready", server=self.name)
         except GatewayError as failure:
             return failure
         self.link = link

@@ -16,7 +16,7 @@ import anyio
 
 from mcp_gateway import __version__
 from mcp_gateway.call import QUIET, Sink
-from mcp_gateway.errors import RpcError, UpstreamDisconnected, UpstreamProtocolError
+from mcp_gateway.errors import GatewayError, RpcError, UpstreamDisconnected, UpstreamProtocolError
 from mcp_gateway.revisions import (
     CLIENT_CAPABILITIES,
     CLIENT_INFO,
@@ -25,6 +25,7 @@ from mcp_gateway.revisions import (
     LEGACY,
     MODERN,
     PROTOCOL_VERSION,
+    SERVER_INFO,
     is_modern,
 )
 from mcp_gateway.upstream.dispatch.base import Dispatcher
@@ -93,20 +94,22 @@ async def handshake(dispatcher: Dispatcher, era: Era, capabilities: Mapping[str,
     """Open the conversation and learn which revision the upstream speaks.
 
     AUTO probes with `server/discover` and falls back to `initialize` on any error
-    that is not an outage. The caller bounds the whole wait.
+    that is not an outage, and on silence. The caller bounds the whole wait.
 
     Raises:
         ProbeFatal: the connection ended on the probe; a new one should start with LEGACY.
         GatewayError, RpcError: the upstream cannot be talked to.
     """
-    if era is not Era.LEGACY:
-        session = await _discover(dispatcher, era)
-        if session is not None:
-            dispatcher.negotiated(session.revision)
-            return session
-    session = await _initialize(dispatcher, capabilities)
+    match era:
+        case Era.MODERN:
+            session = await _discover(dispatcher)
+        case Era.LEGACY:
+            session = await _initialize(dispatcher, capabilities)
+        case Era.AUTO:
+            session = await _Probe(dispatcher, capabilities).session()
     dispatcher.negotiated(session.revision)
-    await dispatcher.notify("notifications/initialized")
+    if not session.modern:
+        await dispatcher.notify("notifications/initialized")
     return session
 
 
@@ -114,30 +117,67 @@ class ProbeFatal(UpstreamDisconnected):
     """The upstream ended when it was probed; some legacy servers do (protocol facts, section 2)."""
 
 
-async def _discover(dispatcher: Dispatcher, era: Era) -> Session | None:
-    """Probe; None means: not a modern server, try `initialize` on the same connection."""
+class _Probe:
+    """`server/discover`, and `initialize` on the same connection once that is refused or stays silent.
+
+    A silent server is either a legacy one that drops unknown methods, or one that is
+    still starting: so the probe stays open, and the first success decides.
+    """
+
+    def __init__(self, dispatcher: Dispatcher, capabilities: Mapping[str, Any]) -> None:
+        self._dispatcher = dispatcher
+        self._capabilities = capabilities
+        self._refused = anyio.Event()
+        self._session: Session | None = None
+        self._failure: GatewayError | RpcError | None = None
+
+    async def session(self) -> Session:
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._probe, group.cancel_scope)
+            group.start_soon(self._fall_back, group.cancel_scope)
+        if self._session is not None:
+            return self._session
+        assert self._failure is not None, "one of the two ends with a session or a failure"
+        raise self._failure
+
+    async def _probe(self, both: anyio.CancelScope) -> None:
+        try:
+            self._session = await _discover(self._dispatcher)
+        except UpstreamDisconnected as gone:
+            closed = self._dispatcher.closed.is_set() and not self._refused.is_set()
+            self._failure = ProbeFatal(gone.message, server=gone.server) if closed else gone
+        except (RpcError, UpstreamProtocolError) as refusal:
+            logger.debug("upstream.probe name=%s answer=%s", self._dispatcher.server, type(refusal).__name__)
+            self._refused.set()
+            return
+        except GatewayError as outage:
+            self._failure = outage
+        both.cancel()
+
+    async def _fall_back(self, both: anyio.CancelScope) -> None:
+        with anyio.move_on_after(PROBE_SILENCE_S):
+            await self._refused.wait()
+        try:
+            self._session = await _initialize(self._dispatcher, self._capabilities)
+        except (GatewayError, RpcError) as failure:
+            self._failure = failure
+            if isinstance(failure, RpcError) and not self._refused.is_set():
+                return  # refused by a server that has yet to answer the probe: a modern one that started slowly
+        both.cancel()
+
+
+async def _discover(dispatcher: Dispatcher) -> Session:
+    """Raises UpstreamProtocolError when the upstream shares no modern revision with us."""
     params: RawParams = {"_meta": envelope({})}
     headers = method_headers("server/discover", LATEST_MODERN)
-    try:
-        with anyio.fail_after(PROBE_SILENCE_S if era is Era.AUTO else None):
-            raw = await dispatcher.call("server/discover", params, headers=headers)
-    except (TimeoutError, RpcError, UpstreamProtocolError) as failure:
-        if era is Era.MODERN and not isinstance(failure, TimeoutError):
-            raise
-        logger.debug("upstream.probe name=%s answer=%s", dispatcher.server, type(failure).__name__)
-        return None
-    except UpstreamDisconnected as gone:
-        if not dispatcher.closed.is_set():
-            raise
-        raise ProbeFatal(gone.message, server=dispatcher.server) from gone
-    result = _object(dispatcher, raw)
+    result = _object(dispatcher, await dispatcher.call("server/discover", params, headers=headers))
     supported = result.get("supportedVersions")
     common = [revision for revision in MODERN if isinstance(supported, list) and revision in supported]
     if not common:
-        return None
+        message = f"upstream {dispatcher.server!r} offers no protocol revision that the gateway speaks"
+        raise UpstreamProtocolError(message, server=dispatcher.server)
     meta = result.get("_meta")
-    info = meta.get("io.modelcontextprotocol/serverInfo") if isinstance(meta, dict) else None
-    return _session(result, common[-1], info)
+    return _session(result, common[-1], meta.get(SERVER_INFO) if isinstance(meta, dict) else None)
 
 
 async def _initialize(dispatcher: Dispatcher, capabilities: Mapping[str, Any]) -> Session:
