@@ -151,6 +151,7 @@ class App:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[anyio.abc.TaskGroup]:
         """Everything that lives beside the doors; upstreams start at once and are waited for by nobody."""
+        failure: Exception | None = None
         async with anyio.create_task_group() as group:
             await group.start(self.upstreams.run, self._definitions)
             group.start_soon(self.gateway.run)
@@ -161,8 +162,12 @@ class App:
                 group.start_soon(self._watch_file)
             try:
                 yield group
+            except Exception as raised:  # boundary: the group would wrap it; it goes on unchanged below
+                failure = raised
             finally:
                 group.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
 
     async def _obey_signals(self, stop: Callable[[], Any], stop_now: Callable[[], None]) -> None:
         """SIGTERM and SIGINT stop, a second one stops at once; SIGHUP reads the configuration again."""
