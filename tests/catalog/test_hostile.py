@@ -6,10 +6,13 @@ import re
 from typing import Any
 
 import pytest
-from mcp_gateway.catalog import Catalog, Code, Kind, Offer, read_pages
-from mcp_gateway.wire import encode
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mcp_gateway.catalog import Catalog, Code, ExposeRules, Kind, Offer, Prefix, read_pages
+from mcp_gateway.catalog.compat import soften
+from mcp_gateway.wire import encode, loads
 
-from tests.catalog.offers import codes, exposed, listed, tool
+from tests.catalog.offers import codes, exposed, listed, page, tool
 
 
 def schema(**more: Any) -> dict[str, Any]:
@@ -80,13 +83,13 @@ CHANGED: list[tuple[dict[str, Any], Code]] = [
 
 def offered(definition: Any) -> Offer:
     encoded = definition if isinstance(definition, bytes) else encode(definition)
-    page = b'{"tools":[%b,%b,%b]}' % (encode(tool("good")), encoded, encode(tool("fine")))
-    return Offer("bad", "2025-11-25", (read_pages(Kind.TOOL, "bad", [page]),))
+    answer = b'{"tools":[%b,%b,%b]}' % (encode(tool("good")), encoded, encode(tool("fine")))
+    return Offer("bad", "2025-11-25", (read_pages(Kind.TOOL, "bad", [answer]),))
 
 
 def victim() -> Offer:
-    page = b'{"tools":[%b,%b]}' % (encode(tool("victim_tool")), encode(tool("echo")))
-    return Offer("victim", "2025-11-25", (read_pages(Kind.TOOL, "victim", [page]),))
+    answer = b'{"tools":[%b,%b]}' % (encode(tool("victim_tool")), encode(tool("echo")))
+    return Offer("victim", "2025-11-25", (read_pages(Kind.TOOL, "victim", [answer]),))
 
 
 @pytest.mark.parametrize(("definition", "code"), LEFT_OUT)
@@ -125,3 +128,52 @@ def test_recursive_and_remote_references_pass_as_they_are() -> None:
     catalog = Catalog.build([offered(tool("x", inputSchema=recursive))])
     assert listed(catalog)[1]["inputSchema"] == recursive
     assert catalog.problems == ()
+
+
+KEYWORDS = "type properties items required anyOf oneOf allOf $ref $defs enum additionalProperties x-mcp-header title"
+VALUES = "object array string #/$defs/a a \u200b uri ui description"
+WORDS = st.sampled_from([*KEYWORDS.split(), *VALUES.split()])
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | WORDS
+    | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(WORDS, inner, max_size=5),
+    max_leaves=25,
+)
+SCHEMAS = JSON | st.dictionaries(WORDS, JSON, max_size=6)
+DEFINITIONS = st.fixed_dictionaries(
+    {"name": st.text(min_size=1, max_size=6)},
+    optional={
+        "inputSchema": SCHEMAS,
+        "outputSchema": SCHEMAS,
+        "title": JSON,
+        "description": JSON,
+        "annotations": JSON,
+        "arguments": JSON,
+        "execution": JSON,
+        "_meta": JSON,
+        "uri": st.text(max_size=6).map("x:".__add__) | JSON,
+        "uriTemplate": st.text("{}+,a/", max_size=8) | JSON,
+    },
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(DEFINITIONS | JSON, max_size=4))
+def test_no_definition_breaks_the_catalog(definitions: list[Any]) -> None:
+    encodable = [loads(encode(definition)) for definition in definitions]
+    offers = [
+        Offer(server, "2025-11-25", tuple(read_pages(kind, server, [page(kind, encodable)]) for kind in Kind))
+        for server in ("a", "b")
+    ]
+    for mode in Prefix:
+        catalog = Catalog.build(offers, expose=ExposeRules(prefix=mode))
+        for kind in Kind:
+            for revision in ("2025-11-25", "2026-07-28"):
+                loads(catalog.listing(kind, revision))
+        for entry in catalog.entries(Kind.TOOL):
+            schema = entry.definition["inputSchema"]
+            assert mode is Prefix.NEVER or soften(schema) == (schema, ())
