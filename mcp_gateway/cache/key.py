@@ -41,7 +41,7 @@ def digest(identity: tuple[str | None, ...], method: str, params: Mapping[str, A
             if name == "arguments":
                 said[name] = canonical(value)
             elif name == "_meta":
-                said[name] = _meta(value)
+                said |= _meta(value)
             elif name != subject:
                 return None
         return blake2b(_encode(said), digest_size=20).hexdigest()
@@ -65,6 +65,7 @@ def canonical(value: Any) -> Raw:
     return Raw(ordered) if ordered.count(b'"') == text.count(b'"') else value
 
 
-def _meta(value: Any) -> Any:
+def _meta(value: Any) -> dict[str, Any]:
     members = _fields(value) if isinstance(value, Raw) else value
-    return {name: canonical(member) for name, member in members.items() if name not in IGNORED_META} or None
+    told = {name: canonical(member) for name, member in members.items() if name not in IGNORED_META}
+    return {"_meta": told} if told else {}

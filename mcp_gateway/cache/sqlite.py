@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -300,6 +301,8 @@ class SqliteCache(EntryCache):
 
     def _give_up(self, fault: Exception) -> None:
         """Close, put a broken file out of the way, and stay away for a while."""
+        if not isinstance(fault, sqlite3.Error | OSError):
+            logger.debug("cache.disk.nonsense path=%s", self.path, exc_info=fault)
         kept = self._table.set_aside() if is_broken(fault) else None
         self._suspect = is_suspect(fault, self.path)
         self._table.close()

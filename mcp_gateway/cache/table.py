@@ -213,7 +213,9 @@ class Table:
     def clear(self, server: str | None, newest_at: float) -> Iterator[None]:
         """Remove the rows of a server (None: of all) stored at `newest_at` or before: a step a turn."""
         [(first, last)] = self._select("SELECT min(rowid), max(rowid) FROM entries")
-        for start in range((first or 0) - 1, last or 0, STEP_ROWS):
+        if first is None:
+            return
+        for start in range(first - 1, last, STEP_ROWS):
             self._delete(
                 f"rowid > ? AND rowid <= ? AND {row.STORED_AT} <= ? AND (? IS NULL OR {row.SERVER} = ?)",
                 (start, min(start + STEP_ROWS, last), newest_at, server, server),

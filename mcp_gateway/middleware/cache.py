@@ -32,19 +32,19 @@ from mcp_gateway.wire import Raw, RawParams
 class CacheMiddleware:
     """An asynchronous context manager: the tasks of shared calls live in it, and it closes the cache.
 
-    `rule_for` gives the rule of a resolved call, or None when its server keeps nothing. `owner_of`
-    gives the server behind a URI that clients use, or None when the catalog leads nowhere from it.
+    `rule_for` gives the rule of a resolved call, or None when its server keeps nothing. `owns`
+    tells whether the catalog leads anywhere from a URI that an answer links to.
     """
 
     def __init__(
         self,
         cache: TieredCache,
         rule_for: Callable[[Call], CacheRule | None],
-        owner_of: Callable[[str], str | None],
+        owns: Callable[[str], bool],
     ) -> None:
         self._cache = cache
         self._rule_for = rule_for
-        self._owner_of = owner_of
+        self._owns = owns
         self._known: set[str] = set()
         self._exits = AsyncExitStack()
         self._flights: Flights[Sink, _Answer] | None = None
@@ -92,8 +92,8 @@ class CacheMiddleware:
                 self._cache.flush(server)
             case OfferChanged(server):
                 self._known.add(server)
-            case ResourceUpdated(uri) if (owner := self._owner_of(uri)) is not None:
-                self._cache.flush(owner)
+            case ResourceUpdated(server):
+                self._cache.flush(server)
             case _:
                 return
 
@@ -128,7 +128,7 @@ class CacheMiddleware:
             return None
         shareable = call.method != "tools/call" and rule.scope is not Scope.PUBLIC
         public_key = _key(rule, call, Scope.PUBLIC) if shareable else None
-        return _Trip(self._cache, self._owner_of, rule, call, next, key, public_key)
+        return _Trip(self._cache, self._owns, rule, call, next, key, public_key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ class _Trip:
     """
 
     cache: TieredCache
-    owner_of: Callable[[str], str | None]
+    owns: Callable[[str], bool]
     rule: CacheRule
     call: Call
     next: Next
@@ -176,11 +176,11 @@ class _Trip:
             return _Answer(entry.value, Fate.KEEP, entry.stored_at)
         generation = self.cache.generation(self.rule.server)
         party = _Party(members)
-        raw = await self.next(replace(self.call, params=dict(self.call.params), sink=party))
-        verdict = Verdict(Fate.ALONE) if party.asked else judge(raw, lambda uri: self.owner_of(uri) is not None)
+        raw = bytes(await self.next(replace(self.call, params=dict(self.call.params), sink=party)))
+        verdict = Verdict(Fate.ALONE) if party.asked else judge(raw, self.owns)
         if verdict.fate is Fate.KEEP:
-            self._keep(bytes(raw), verdict, generation)
-        return _Answer(bytes(raw), verdict.fate)
+            self._keep(raw, verdict, generation)
+        return _Answer(raw, verdict.fate)
 
     def _keep(self, raw: bytes, verdict: Verdict, generation: int) -> None:
         ttl_s = verdict.ttl_s if self.rule.ttl_s is None else self.rule.ttl_s
