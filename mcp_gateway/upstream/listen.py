@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any
 
 import anyio
-import anyio.abc
 
 from mcp_gateway.errors import METHOD_NOT_FOUND, GatewayError, RpcError
 from mcp_gateway.upstream.dispatch.base import Listener
@@ -32,7 +31,7 @@ class _ListenSink:
     owner = "gateway"
     token: str | int | None = None
 
-    def __init__(self, deliver: Listener, opened: Callable[[], None]) -> None:
+    def __init__(self, deliver: Listener, opened: anyio.Event) -> None:
         self._deliver = deliver
         self._opened = opened
         self.acknowledged = False
@@ -40,7 +39,7 @@ class _ListenSink:
     def notify(self, method: str, params: RawParams) -> None:
         if method == ACKNOWLEDGED:
             self.acknowledged = True
-            self._opened()
+            self._opened.set()
         else:
             self._deliver(method, params)
 
@@ -66,21 +65,22 @@ class Listening:
         async with anyio.create_task_group() as group:
             while True:
                 self._changed = anyio.Event()
-                successor: anyio.CancelScope = await group.start(self._keep)
+                scope, opened = anyio.CancelScope(), anyio.Event()
+                group.start_soon(self._keep, scope, opened)
+                await opened.wait()
                 if current is not None:
                     current.cancel()
-                current = successor
+                current = scope
                 await self._changed.wait()
 
-    async def _keep(self, *, task_status: anyio.abc.TaskStatus[anyio.CancelScope]) -> None:
-        """Hold one listen open; started once it is acknowledged, or has failed for the first time."""
+    async def _keep(self, scope: anyio.CancelScope, opened: anyio.Event) -> None:
+        """Hold one listen open until `scope` ends; `opened` is set once it is acknowledged, or has failed once."""
         delay_s = _RETRY_FIRST_S
-        with anyio.CancelScope() as scope:
-            opened = _once(lambda: task_status.started(scope))
+        with scope:
             while True:
                 sink = _ListenSink(self._deliver, opened)
                 await self._stream(sink)
-                opened()
+                opened.set()
                 delay_s = _RETRY_FIRST_S if sink.acknowledged else min(delay_s * 2, _RETRY_CAP_S)
                 await anyio.sleep(delay_s)
                 self._announce_all()
@@ -118,16 +118,3 @@ def worth_listening(link: Link) -> bool:
 
 def _flag(capability: Any, name: str) -> bool:
     return isinstance(capability, dict) and capability.get(name) is True
-
-
-def _once(act: Callable[[], None]) -> Callable[[], None]:
-    """`act`, but only the first time."""
-    acted = False
-
-    def guarded() -> None:
-        nonlocal acted
-        if not acted:
-            acted = True
-            act()
-
-    return guarded
