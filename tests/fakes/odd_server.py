@@ -17,10 +17,12 @@ from typing import Any
 
 from mcp_gateway.wire import Envelope, Raw, decode, error_reply, loads, reply
 
+TITLE = rb'"caf\u00e9 caf' + "é \\ud83d\\ude00 😀".encode() + rb' \/"'
+"""Both kinds of escapes, and no character that a catalog takes out of what people read."""
 TEXT = rb'"caf\u00e9 caf' + "é \\ud83d\\ude00 😀".encode() + rb' \/ \u2028"'
 ODD = (
     b'{ "one":1.0, "hundred":1E+2, "minus":-0.0, "tiny":5e-324, "big":123456789012345678901234567890,'
-    b' "none":null, "no":false, "empty":{}, "list":[ 1 , 1.0, null,[ ] ], "twice":1, "twice":2, "text":%b }' % TEXT
+    b' "none":null, "no":false, "empty":{}, "list":[ 1 , 1.0, null,[ ] ], "text":%b }' % TEXT
 )
 META = b'{"vendor.example/trace":%b,"progressToken":null}' % ODD
 ICONS = b'[{"src":"data:image/png;base64,AAAA","mimeType":"image/png","sizes":["48x48"],"x":%b}]' % ODD
@@ -37,12 +39,12 @@ SCHEMA = (
     b' "$defs":{"a":{"$anchor":"here"}}, "additionalProperties":false, "required":[] }' % ODD
 )
 TOOLS = (
-    b'{"tools":[ {"x":%(odd)b,"name":"rich","title":%(text)b,"description":%(text)b,"inputSchema":%(schema)b,'
-    b'"outputSchema":%(schema)b,"annotations":{"readOnlyHint":true,"title":null,"x":%(odd)b},"icons":%(icons)b,'
+    b'{"tools":[ {"x":%(odd)b,"name":"rich","title":%(title)b,"description":%(title)b,"inputSchema":%(schema)b,'
+    b'"outputSchema":%(schema)b,"annotations":{"readOnlyHint":true,"title":"","x":%(odd)b},"icons":%(icons)b,'
     b'"_meta":%(meta)b}, {"inputSchema":{"type":"object"},"name":"mirror"}'
     b',{"name":"failing","inputSchema":{"type":"object"}},{"name":"refusing","inputSchema":{"type":"object"}}'
     b'],"x":%(odd)b,"_meta":%(meta)b}'
-) % {b"odd": ODD, b"text": TEXT, b"schema": SCHEMA, b"icons": ICONS, b"meta": META}
+) % {b"odd": ODD, b"title": TITLE, b"schema": SCHEMA, b"icons": ICONS, b"meta": META}
 
 RESULTS = {
     "tools/list": TOOLS,
@@ -50,7 +52,7 @@ RESULTS = {
     % (ODD, CONTENT, ODD, META),
     "tools/call failing": b'{"isError":true,"content":%b,"x":null}' % CONTENT,
     "prompts/list": b'{"prompts":[{"name":"greet","title":%b,"arguments":[{"name":"who","required":false,"x":%b}],'
-    b'"icons":%b,"_meta":%b,"x":%b}],"x":null}' % (TEXT, ODD, ICONS, META, ODD),
+    b'"icons":%b,"_meta":%b,"x":%b}],"x":null}' % (TITLE, ODD, ICONS, META, ODD),
     "prompts/get greet": b'{"description":null,"messages":[{"role":"user","content":{"type":"text","text":%b,"x":%b},'
     b'"x":%b}],"_meta":%b,"x":%b}' % (TEXT, ODD, ODD, META, ODD),
     "resources/list": b'{"resources":[{"uri":"odd://one","name":"one","size":1.0,"annotations":%b,"icons":%b,"_meta":%b,'
@@ -69,10 +71,10 @@ RESULTS = {
 """Method, and the name or URI where it has one, to the result."""
 
 ERRORS = {
-    "tools/call refusing": b'{ "code":-32050, "message":%b, "data":%b, "x":1.0 }' % (TEXT, ODD),
+    "tools/call refusing": b'{ "code":-32050, "message":%b, "data":%b }' % (TEXT, ODD),
     "resources/read odd://gone": b'{"code":-32002,"message":"Resource not found","data":{"uri":"odd://gone","x":%b}}'
     % ODD,
-    "vendor.example/refuse": b'{"code":17,"message":"","data":null}',
+    "vendor.example/refuse": b'{"code":17,"message":"","data":[null,1.0]}',
 }
 NOT_FOUND = b'{"code":-32601,"message":"Method not found"}'
 
