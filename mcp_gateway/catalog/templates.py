@@ -4,8 +4,9 @@ A template enters once, URIs are tried against it. The values of variables are n
 recovered: the owner of the URI is all that is asked for.
 
 A translation to a regular expression would backtrack on templates such as
-`{+a}{+b}{+c}`, and templates come from strangers. Here the set of positions reached
-so far is carried over each part: at most parts times characters steps.
+`{+a}{+b}{+c}`, and templates come from strangers. Here the positions reached so far
+are the bits of one integer, moved over a part at a time: a few operations on
+integers as long as the URI for each part, whatever the template.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import re
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-MAX_URI_CHARS: Final = 8_192
-"""Longer URIs match no template. Our choice: the customary limit of HTTP servers for a request line."""
+MAX_URI_CHARS: Final = 4_096
+"""Longer URIs match no template. Our choice."""
 
 MAX_EXPRESSIONS: Final = 64
 """More variables make it no template. Our choice."""
@@ -66,34 +67,50 @@ class UriTemplate:
             parts += [hole, literal]
         return cls(tuple(part for part in parts if part != ""))
 
-    def matches(self, uri: str) -> bool:
-        if len(uri) > MAX_URI_CHARS:
+    def matches(self, uri: UriText) -> bool:
+        if uri.length > MAX_URI_CHARS:
             return False
-        reached = {0}
+        reached = 1
         for part in self.parts:
-            reached = _past_literal(uri, part, reached) if isinstance(part, str) else _past_hole(uri, part, reached)
+            reached = uri.past_literal(part, reached) if isinstance(part, str) else uri.past_hole(part, reached)
             if not reached:
                 return False
-        return len(uri) in reached
+        return bool(reached >> uri.length & 1)
+
+
+class UriText:
+    """A concrete URI, for trying many templates. Bit n of a mask speaks of position n."""
+
+    def __init__(self, uri: str) -> None:
+        self.length: Final = len(uri)
+        self._backwards = uri[::-1]
+        self._masks: dict[str, int] = {}
+
+    def past_literal(self, literal: str, reached: int) -> int:
+        for character in literal:
+            reached = (reached & self._where(character)) << 1
+            if not reached:
+                break
+        return reached
+
+    def past_hole(self, hole: _Hole, reached: int) -> int:
+        starts = reached & self._where(hole.first) if hole.first else reached
+        allowed = (1 << self.length) - 1
+        for character in hole.never:
+            allowed &= ~self._where(character)
+        starts &= allowed
+        # Adding carries from each start to the end of its run of allowed characters.
+        filled = (allowed & ~(allowed + starts)) | starts
+        return filled << 1 | (reached if hole.may_be_empty else 0)
+
+    def _where(self, character: str) -> int:
+        mask = self._masks.get(character)
+        if mask is None:
+            bits = "".join("1" if other == character else "0" for other in self._backwards)
+            mask = self._masks[character] = int(bits or "0", 2)
+        return mask
 
 
 def _hole(expression: str) -> _Hole | None:
     operator = expression[:1] if expression[:1] in _HOLES else ""
     return _HOLES[operator] if _VARIABLES.fullmatch(expression[len(operator) :]) else None
-
-
-def _past_literal(uri: str, literal: str, reached: set[int]) -> set[int]:
-    return {start + len(literal) for start in reached if uri.startswith(literal, start)}
-
-
-def _past_hole(uri: str, hole: _Hole, reached: set[int]) -> set[int]:
-    ends: set[int] = set()
-    for start in sorted(reached):
-        if not uri.startswith(hole.first, start):
-            continue
-        end = start + 1
-        # Whatever lies beyond an end that is known already was found from the earlier start.
-        while end <= len(uri) and end not in ends and uri[end - 1] not in hole.never:
-            ends.add(end)
-            end += 1
-    return ends | reached if hole.may_be_empty else ends

@@ -15,7 +15,7 @@ from typing import Final
 
 from mcp_gateway.catalog.names import digest
 from mcp_gateway.catalog.route import Kind, Route
-from mcp_gateway.catalog.templates import UriTemplate
+from mcp_gateway.catalog.templates import UriTemplate, UriText
 
 SEEN_MAX: Final = 10_000
 """URIs remembered from results. Our choice: about 2 MB."""
@@ -103,9 +103,11 @@ class Uris:
         listed = self._claimed[Kind.RESOURCE].get(uri)
         if listed is not None:
             return listed
+        text = UriText(uri)
         for pattern, route in self._patterns:
             prefix = route.exposed[: len(route.exposed) - len(route.name)]
-            if uri.startswith(prefix) and pattern.matches(uri[len(prefix) :]):
+            own = UriText(uri[len(prefix) :]) if prefix and uri.startswith(prefix) else text
+            if uri.startswith(prefix) and pattern.matches(own):
                 return Route(Kind.RESOURCE, route.server, uri, uri[len(prefix) :])
         return None if seen is None else seen.get(uri)
 
@@ -118,8 +120,9 @@ class Uris:
         listed = self._rewritten.get(server, {}).get(uri)
         if listed is not None:
             return listed
+        text = UriText(uri)
         for pattern, prefix in self._rewritten_patterns.get(server, ()):
-            if pattern.matches(uri):
+            if pattern.matches(text):
                 return prefix + uri
         return uri
 

@@ -32,13 +32,14 @@ class Caps:
     """
 
     tools: int = 1_000
+    templates: int = 1_000
     others: int = 10_000
     description_bytes: int = 4 * 1024
     schema_bytes: int = 64 * 1024
     name_chars: int = 2_048
 
     def count(self, kind: Kind) -> int:
-        return self.tools if kind is Kind.TOOL else self.others
+        return {Kind.TOOL: self.tools, Kind.TEMPLATE: self.templates}.get(kind, self.others)
 
 
 DEFAULT_CAPS: Final = Caps()

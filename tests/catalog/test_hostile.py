@@ -161,7 +161,7 @@ DEFINITIONS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(DEFINITIONS | JSON, max_size=4))
 def test_no_definition_breaks_the_catalog(definitions: list[Any]) -> None:
     encodable = [loads(encode(definition)) for definition in definitions]

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import time
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mcp_gateway.catalog.templates import MAX_EXPRESSIONS, MAX_URI_CHARS, UriTemplate
+from mcp_gateway.catalog.templates import MAX_EXPRESSIONS, MAX_URI_CHARS, UriTemplate, UriText
 
 
 def matches(template: str, uri: str) -> bool:
     parsed = UriTemplate.parse(template)
     assert parsed is not None
-    return parsed.matches(uri)
+    return parsed.matches(UriText(uri))
 
 
 @pytest.mark.parametrize(
@@ -43,6 +44,8 @@ def matches(template: str, uri: str) -> bool:
         ("x://[a](b)*+", "x://[a](b)*+", True),
         ("x://[a](b)*+", "x://a", False),
         ("{scheme}://a", "x://a", True),
+        ("x:{a}b{c}", "x:abbc", True),
+        ("x:{a}", "", False),
     ],
 )
 def test_a_concrete_uri_is_recognised(template: str, uri: str, expected: bool) -> None:
@@ -63,8 +66,8 @@ def test_a_huge_uri_matches_nothing() -> None:
 def test_a_hostile_template_costs_little() -> None:
     template = "x://" + "{+a}a" * MAX_EXPRESSIONS + "!"
     started_s = time.process_time()
-    assert not matches(template, "x://" + "a" * 8_000)
-    assert time.process_time() - started_s < 2
+    assert not matches(template, "x://" + "a" * (MAX_URI_CHARS - 4))
+    assert time.process_time() - started_s < 0.1
 
 
 VALUES = st.text(min_size=1, max_size=8)
@@ -80,3 +83,23 @@ def test_every_simple_expansion_matches_its_template(first: str, second: str) ->
 @given(VALUES)
 def test_every_reserved_expansion_matches_its_template(value: str) -> None:
     assert matches("file:///{+path}", "file:///" + quote(value, safe=":/?#[]@!$&'()*+,;="))
+
+
+EXPRESSIONS = {
+    "{v}": "[^/?#]+",
+    "{+v}": ".+",
+    "{/v}": "(/[^?#]*)?",
+    "{?v}": r"(\?[^#]*)?",
+    "{.v}": r"(\.[^/?#]*)?",
+    "a": "a",
+    "/": "/",
+    "?": r"\?",
+}
+PIECES = st.lists(st.sampled_from(sorted(EXPRESSIONS)), max_size=6)
+
+
+@settings(deadline=None, max_examples=500)
+@given(PIECES, st.text("ab/?#.", max_size=9))
+def test_matching_agrees_with_regular_expressions(pieces: list[str], uri: str) -> None:
+    expected = re.fullmatch("".join(EXPRESSIONS[piece] for piece in pieces), uri) is not None
+    assert matches("".join(pieces), uri) is expected
