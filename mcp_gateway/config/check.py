@@ -11,7 +11,7 @@ from mcp_gateway.config.environment import Environment
 from mcp_gateway.config.messages import report_errors
 from mcp_gateway.config.problems import Report
 from mcp_gateway.config.section import Section
-from mcp_gateway.config.tree import Items, Leaf, Node, Origin, Table, locate, plain
+from mcp_gateway.config.tree import Node, Table, is_unresolved, locate, plain
 
 M = TypeVar("M", bound=Section)
 
@@ -28,28 +28,18 @@ def checked(
     try:
         return model.model_validate({**plain(table), **added}, context=context)
     except ValidationError as error:
-        places = [locate(table, found["loc"]).node for found in error.errors(include_url=False, include_input=False)]
-        broken = [node for node in places if isinstance(node, Leaf) and node.origin is Origin.UNRESOLVED]
-        if broken and len(broken) == len(places):
-            return checked(model, _without(table, broken), path, report, environment, **added)
-        report_errors(error, model, table, path, report)
-        return None
+        places = [locate(table, found["loc"]) for found in error.errors(include_url=False, include_input=False)]
+        broken = [place.node for place in places if is_unresolved(place.node)]
+        if report_errors(error, model, table, path, report):
+            return None
+        return checked(model, _without(table, broken), path, report, environment, **added)
 
 
-def _without(table: Table, dropped: list[Leaf]) -> Table:
-    """The table without the given scalars, wherever they stand."""
-    kept = tuple(entry for entry in table.entries if not _is_in(entry.value, dropped))
+def _without(table: Table, dropped: list[Node]) -> Table:
+    """The table without the given nodes, on whatever level they stand."""
+    kept = [entry for entry in table.entries if not any(entry.value is node for node in dropped)]
     return replace(table, entries=tuple(replace(entry, value=_below(entry.value, dropped)) for entry in kept))
 
 
-def _below(node: Node, dropped: list[Leaf]) -> Node:
-    if isinstance(node, Table):
-        return _without(node, dropped)
-    if isinstance(node, Items):
-        kept = (item for item in node.items if not _is_in(item, dropped))
-        return replace(node, items=tuple(_below(item, dropped) for item in kept))
-    return node
-
-
-def _is_in(node: Node, dropped: list[Leaf]) -> bool:
-    return any(node is leaf for leaf in dropped)
+def _below(node: Node, dropped: list[Node]) -> Node:
+    return _without(node, dropped) if isinstance(node, Table) else node

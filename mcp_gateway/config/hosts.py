@@ -23,7 +23,7 @@ RENAMED: Final = {
     "tool_timeout_sec": "timeout",
     "startup_timeout_sec": "startup_timeout",
 }
-"""Hosts' names -> ours (hosts facts, 2.1)."""
+"""Hosts' names -> ours."""
 
 TOOL_LISTS: Final = {
     "includeTools": "include",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -70,8 +71,9 @@ def _config(
 
 
 def _note_permissions(path: Path, report: Report) -> None:
-    if path.stat().st_mode & stat.S_IWOTH:
-        report.note(Mark(1, 1), "", "everybody on this machine may change this file, and so what is run")
+    with suppress(OSError):  # it may have been replaced since it was read
+        if path.stat().st_mode & stat.S_IWOTH:
+            report.note(Mark(1, 1), "", "everybody on this machine may change this file, and so what is run")
 
 
 def _environment(root: Root, environment: Environment, report: Report) -> tuple[Environment, list[str]]:

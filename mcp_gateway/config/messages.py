@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from mcp_gateway.config.document import kind
 from mcp_gateway.config.problems import Report, nearest
 from mcp_gateway.config.section import Section
-from mcp_gateway.config.tree import Leaf, Origin, Place, Table, locate
+from mcp_gateway.config.tree import Leaf, Origin, Place, Table, is_unresolved, locate
 
 _UNQUOTED = frozenset(
     {
@@ -64,21 +64,24 @@ _SAID = {
 _DATES = "is not a date and time such as 2027-01-31T12:00:00Z"
 
 
-def report_errors(error: ValidationError, model: type[Section], tree: Table, path: str, report: Report) -> None:
-    """Add a line for each error. `path` is how the file spells the way to `tree`."""
+def report_errors(error: ValidationError, model: type[Section], tree: Table, path: str, report: Report) -> int:
+    """Add a line for each error and count them. `path` is how the file spells the way to `tree`.
+
+    What an unresolved reference breaks is passed over: the reference itself has been reported.
+    """
+    before = len(report.problems)
     for found in error.errors(include_url=False, include_input=False):
         loc: Sequence[str | int] = found["loc"]
         place = locate(tree, loc)
-        if isinstance(place.node, Leaf) and place.node.origin is Origin.UNRESOLVED:
-            continue  # the reference itself has been reported
         here = ".".join(part for part in (path, place.path) if part)
         if found["type"] == "extra_forbidden":
             known = known_keys(model, loc[:-1])
             report.problem(place.key_mark, here, f"unknown key{nearest(str(loc[-1]), known)}")
         elif found["type"] == "missing":
             report.problem(place.key_mark, here, f"'{loc[-1]}' is missing")
-        else:
+        elif not is_unresolved(place.node):
             report.problem(place.node.mark, here, _sentence(found["type"], found.get("ctx", {}), place, here))
+    return len(report.problems) - before
 
 
 def known_keys(model: Any, loc: Iterable[str | int]) -> set[str]:

@@ -16,7 +16,7 @@ from mcp_gateway.config.values import Globs, wrong
 class Settings(Section):
     """Every root key but the servers."""
 
-    version: int = Field(1, description="Version of the file's shape: 1.")
+    version: int = Field(default=1, description="Version of the file's shape: 1.")
     server: ServerSettings = group("Where the gateway listens.")
     auth: Auth = group("Who may come in.")
     expose: ExposeOrMode = group("What listings show. A bare word is the mode.")
@@ -27,9 +27,11 @@ class Settings(Section):
     observability: Observability = group("Logs, metrics, traces, alerts.")
     security: Security = group("Checks on upstreams.")
     cluster: Cluster = group("Several gateways side by side.")
-    env_files: Globs = Field((".env",), description="Files of NAME=value lines, relative to this one; later ones win.")
+    env_files: Globs = Field(
+        default=(".env",), description="Files of NAME=value lines, relative to this one; later ones win."
+    )
     reload: Reload = group("What happens when the file changes.")
-    profiles: dict[str, Profile] = Field({}, description="Name -> a part of the whole, served under /mcp/NAME.")
+    profiles: dict[str, Profile] = Field(default={}, description="Name -> a part of the whole, served under /mcp/NAME.")
 
     @field_validator("version")
     @classmethod
@@ -43,7 +45,9 @@ class Config(Settings):
     """One configuration file, read and checked."""
 
     path: Path = Field(description="The file, absolute.")
-    servers: dict[str, Server] = Field({}, description="Key -> server, in the order of the file.")
-    skipped: dict[str, str] = Field({}, description="Servers that cannot be used today -> why, with file and line.")
-    notes: tuple[str, ...] = Field((), description="What was understood differently or ignored, a line each.")
-    secrets: frozenset[str] = Field(frozenset(), description="Texts that must never be shown.")
+    servers: dict[str, Server] = Field(default={}, description="Key -> server, in the order of the file.")
+    skipped: dict[str, str] = Field(
+        default={}, description="Servers that cannot be used today -> why, with file and line."
+    )
+    notes: tuple[str, ...] = Field(default=(), description="What was understood differently or ignored, a line each.")
+    secrets: frozenset[str] = Field(default=frozenset(), description="Texts that must never be shown.")

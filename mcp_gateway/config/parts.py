@@ -31,66 +31,74 @@ def silent(value: Any) -> Any:
 class AskTool(Section):
     """`ask`: a model answers with the tools of all servers."""
 
-    enabled: Switch = Field("auto", description="auto: with a model; without one it answers with the fitting tools.")
-    candidates: Count = Field(12, description="Tools offered to the model for one question.")
-    confirm: Literal["destructive", "writes", "never"] = Field(
-        "destructive", description="Which calls the caller must approve first."
+    enabled: Switch = Field(
+        default="auto", description="auto: with a model; without one it answers with the fitting tools."
     )
-    timeout: Seconds = Field(120.0, gt=0, description="Deadline in seconds when the caller follows progress.")
-    timeout_without_progress: Seconds = Field(55.0, gt=0, description="Deadline in seconds when it does not.")
-    max_result: Count = Field(16_384, description="Characters of one tool result that the model sees.")
+    candidates: Count = Field(default=12, description="Tools offered to the model for one question.")
+    confirm: Literal["destructive", "writes", "never"] = Field(
+        default="destructive", description="Which calls the caller must approve first."
+    )
+    timeout: Seconds = Field(default=120.0, gt=0, description="Deadline in seconds when the caller follows progress.")
+    timeout_without_progress: Seconds = Field(default=55.0, gt=0, description="Deadline in seconds when it does not.")
+    max_result: Count = Field(default=16_384, description="Characters of one tool result that the model sees.")
 
 
 class SearchProvider(Section):
     """One source of web results."""
 
     type: Literal["searxng", "brave", "tavily", "ddgs"] = Field(description="Which service it is.")
-    url: Url | None = Field(None, description="Its address; searxng needs one.")
-    api_key: SecretStr | None = Field(None, description="Its key; brave and tavily need one.")
-    timeout: Seconds = Field(10.0, gt=0, description="Deadline of one query, in seconds.")
+    url: Url | None = Field(default=None, description="Its address; searxng needs one.")
+    api_key: SecretStr | None = Field(default=None, description="Its key; brave and tavily need one.")
+    timeout: Seconds = Field(default=10.0, gt=0, description="Deadline of one query, in seconds.")
 
 
 class SearchTool(Section):
     """`search`: the web, or the catalog."""
 
-    enabled: Switch = Field(True, description="Offer the tool.")
-    providers: tuple[SearchProvider, ...] = Field((), description="Web sources, tried in order.")
-    limit: int = Field(10, ge=1, le=20, description="Results unless the caller says.")
+    enabled: Switch = Field(default=True, description="Offer the tool.")
+    providers: tuple[SearchProvider, ...] = Field(default=(), description="Web sources, tried in order.")
+    limit: int = Field(default=10, ge=1, le=20, description="Results unless the caller says.")
 
 
 class ExecuteTool(Section):
     """`execute`: run a program in the sandbox."""
 
-    enabled: Switch = Field("auto", description="auto: only where the sandbox passes its self-test.")
+    enabled: Switch = Field(default="auto", description="auto: only where the sandbox passes its self-test.")
     runner: Literal["auto", "bwrap", "landlock", "container", "unsafe-none"] = Field(
-        "auto", description="Which sandbox; auto takes the first that passes. unsafe-none is no sandbox at all."
+        default="auto", description="Which sandbox; auto takes the first that passes. unsafe-none is no sandbox at all."
     )
-    timeout: Seconds = Field(30.0, gt=0, description="Longest run, in seconds of wall time.")
-    cpu: Seconds = Field(10.0, gt=0, description="Longest run, in seconds of processor time.")
-    network: Bool = Field(False, description="May programs use the network?")
-    memory: Bytes = Field(512 * MIB, ge=16 * MIB, description="Memory limit in bytes.")
-    processes: Count = Field(64, description="Limit of processes and threads.")
-    output: Bytes = Field(MIB, ge=1024, description="Bytes kept of each output stream.")
-    concurrency: Count = Field(2, description="Runs at once.")
-    queue: int = Field(8, ge=0, description="Runs that may wait; more are refused as busy.")
-    workdirs: tuple[LocalPath, ...] = Field((), description="Folders that a caller may name as working folder.")
-    shell: Bool = Field(False, description="Allow a shell text besides an argument list; still inside the sandbox.")
+    timeout: Seconds = Field(default=30.0, gt=0, description="Longest run, in seconds of wall time.")
+    cpu: Seconds = Field(default=10.0, gt=0, description="Longest run, in seconds of processor time.")
+    network: Bool = Field(default=False, description="May programs use the network?")
+    memory: Bytes = Field(default=512 * MIB, ge=16 * MIB, description="Memory limit in bytes.")
+    processes: Count = Field(default=64, description="Limit of processes and threads.")
+    output: Bytes = Field(default=MIB, ge=1024, description="Bytes kept of each output stream.")
+    concurrency: Count = Field(default=2, description="Runs at once.")
+    queue: int = Field(default=8, ge=0, description="Runs that may wait; more are refused as busy.")
+    workdirs: tuple[LocalPath, ...] = Field(default=(), description="Folders that a caller may name as working folder.")
+    shell: Bool = Field(
+        default=False, description="Allow a shell text besides an argument list; still inside the sandbox."
+    )
 
 
 class AnalyzeCodeTool(Section):
     """`analyze_code`: read code without running it."""
 
-    enabled: Switch = Field(True, description="Offer the tool.")
-    roots: tuple[LocalPath, ...] = Field((".",), validate_default=True, description="Folders it may read files of.")
-    max_bytes: Bytes = Field(MIB, ge=1, description="Largest text it looks at, in bytes.")
-    timeout: Seconds = Field(5.0, gt=0, description="Deadline of one analysis, in seconds.")
+    enabled: Switch = Field(default=True, description="Offer the tool.")
+    roots: tuple[LocalPath, ...] = Field(
+        default=(".",), validate_default=True, description="Folders it may read files of."
+    )
+    max_bytes: Bytes = Field(default=MIB, ge=1, description="Largest text it looks at, in bytes.")
+    timeout: Seconds = Field(default=5.0, gt=0, description="Deadline of one analysis, in seconds.")
 
 
 class SysinfoTool(Section):
     """`sysinfo`: the machine and the gateway."""
 
-    enabled: Switch = Field(True, description="Offer the tool.")
-    detail: Literal["basic", "full"] = Field("basic", description="full: also host name, users, mounts, processes.")
+    enabled: Switch = Field(default=True, description="Offer the tool.")
+    detail: Literal["basic", "full"] = Field(
+        default="basic", description="full: also host name, users, mounts, processes."
+    )
 
 
 class Tools(Section):
@@ -106,7 +114,7 @@ class Tools(Section):
 class Budget(Section):
     """What one `ask` may cost."""
 
-    per_call_tokens: Count = Field(20_000, description="Tokens of one ask, input and output together.")
+    per_call_tokens: Count = Field(default=20_000, description="Tokens of one ask, input and output together.")
 
 
 SilentText = Annotated[str | None, BeforeValidator(silent)]
@@ -118,25 +126,31 @@ class Llm(Section):
     """The language model behind `ask` and embeddings. Unwritten: API_KEY, BASE_URL and MODEL are read."""
 
     provider: str = Field(
-        "auto",
+        default="auto",
         description="auto (openai with a key or address, else retrieval), openai, retrieval, sampling, a.b:Class.",
     )
-    model: SilentText = Field(None, description="Name of the chat model. Default: ${MODEL:-}.")
-    base_url: SilentUrl = Field(None, description="Address of an OpenAI-compatible API. Default: ${BASE_URL:-}.")
-    api_key: SilentSecret = Field(None, description="Its key. Default: ${API_KEY:-}.")
-    embedding_model: SilentText = Field(None, description="Name of the embedding model. Default: no embeddings.")
-    timeout: Seconds = Field(60.0, gt=0, description="Deadline of one request to the model, in seconds.")
-    max_rounds: Count = Field(6, description="Turns of the model within one ask.")
-    max_tool_calls: Count = Field(24, description="Tool calls within one ask.")
-    temperature: float = Field(0.0, ge=0, le=2, description="Sampling temperature; answers are cached at 0 only.")
+    model: SilentText = Field(default=None, description="Name of the chat model. Default: ${MODEL:-}.")
+    base_url: SilentUrl = Field(
+        default=None, description="Address of an OpenAI-compatible API. Default: ${BASE_URL:-}."
+    )
+    api_key: SilentSecret = Field(default=None, description="Its key. Default: ${API_KEY:-}.")
+    embedding_model: SilentText = Field(
+        default=None, description="Name of the embedding model. Default: no embeddings."
+    )
+    timeout: Seconds = Field(default=60.0, gt=0, description="Deadline of one request to the model, in seconds.")
+    max_rounds: Count = Field(default=6, description="Turns of the model within one ask.")
+    max_tool_calls: Count = Field(default=24, description="Tool calls within one ask.")
+    temperature: float = Field(
+        default=0.0, ge=0, le=2, description="Sampling temperature; answers are cached at 0 only."
+    )
     budget: Budget = group("What one ask may cost.")
 
 
 class MemoryCache(Section):
     """The first level."""
 
-    max_entries: Count = Field(2048, description="Results kept.")
-    max_bytes: Bytes = Field(64 * MIB, ge=1024, description="Bytes kept.")
+    max_entries: Count = Field(default=2048, description="Results kept.")
+    max_bytes: Bytes = Field(default=64 * MIB, ge=1024, description="Bytes kept.")
 
 
 def off_is_disabled(value: Any) -> Any:
@@ -148,9 +162,9 @@ class DiskCache(Section):
     """The second level."""
 
     path: Literal["auto", "off"] | LocalPath = Field(
-        "auto", description="auto: the platform's cache folder; off: none."
+        default="auto", description="auto: the platform's cache folder; off: none."
     )
-    max_bytes: Bytes = Field(512 * MIB, ge=1024, description="Bytes kept.")
+    max_bytes: Bytes = Field(default=512 * MIB, ge=1024, description="Bytes kept.")
 
 
 class CacheSettings(Section):
@@ -158,31 +172,41 @@ class CacheSettings(Section):
 
     memory: MemoryCache = group("The first level, in memory.")
     disk: Annotated[DiskCache, BeforeValidator(off_is_disabled)] = group("The second level, in SQLite.")
-    ttl: Seconds = Field(300.0, gt=0, description="How long a result stays fresh, in seconds.")
-    backend: str = Field("auto", description="auto: memory, then disk; redis with a cluster; or a class as a.b:Class.")
+    ttl: Seconds = Field(default=300.0, gt=0, description="How long a result stays fresh, in seconds.")
+    backend: str = Field(
+        default="auto", description="auto: memory, then disk; redis with a cluster; or a class as a.b:Class."
+    )
 
 
 class Log(Section):
     """The gateway's own log, always on standard error."""
 
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Mildest level written.")
-    format: Literal["auto", "text", "json"] = Field("auto", description="auto: text on a terminal, JSON otherwise.")
+    level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Mildest level written.")
+    format: Literal["auto", "text", "json"] = Field(
+        default="auto", description="auto: text on a terminal, JSON otherwise."
+    )
 
 
 class CallLog(Section):
     """The record of calls."""
 
-    keep: OrOff[Seconds] = Field(7 * 86_400.0, description="How long records are kept, `7d` in seconds; off: none.")
-    arguments: Literal["off", "redacted", "full"] = Field("redacted", description="What is kept of arguments.")
+    keep: OrOff[Seconds] = Field(
+        default=7 * 86_400.0, description="How long records are kept, `7d` in seconds; off: none."
+    )
+    arguments: Literal["off", "redacted", "full"] = Field(default="redacted", description="What is kept of arguments.")
 
 
 class Alerts(Section):
     """When somebody is told."""
 
-    webhook: SecretUrl | None = Field(None, description="Address that gets a JSON POST for each alert.")
-    error_rate: float = Field(0.5, gt=0, le=1, description="Share of failing calls of a server within the window.")
-    window: Seconds = Field(300.0, gt=0, description="The window, in seconds.")
-    memory: OrOff[Bytes] = Field(None, description="Resident memory of the gateway, in bytes; off: not watched.")
+    webhook: SecretUrl | None = Field(default=None, description="Address that gets a JSON POST for each alert.")
+    error_rate: float = Field(
+        default=0.5, gt=0, le=1, description="Share of failing calls of a server within the window."
+    )
+    window: Seconds = Field(default=300.0, gt=0, description="The window, in seconds.")
+    memory: OrOff[Bytes] = Field(
+        default=None, description="Resident memory of the gateway, in bytes; off: not watched."
+    )
 
 
 class Observability(Section):
@@ -190,20 +214,24 @@ class Observability(Section):
 
     log: Log = group("The gateway's own log.")
     calls: CallLog = group("The record of calls.")
-    metrics: Bool = Field(True, description="Serve /metrics.")
-    otlp: SilentUrl = Field(None, description="Address of an OTLP collector for traces. Default: none.")
+    metrics: Bool = Field(default=True, description="Serve /metrics.")
+    otlp: SilentUrl = Field(default=None, description="Address of an OTLP collector for traces. Default: none.")
     alerts: Alerts = group("When somebody is told.")
 
 
 class Security(Section):
     """Checks on what upstreams are and say."""
 
-    require_pinned: Bool = Field(False, description="Refuse `npx -y NAME` and `uvx NAME` without a version.")
-    clean_texts: Bool = Field(True, description="Strip invisible and control characters from names and descriptions.")
-    max_description: Bytes = Field(4096, ge=256, description="Longest description passed on, in bytes.")
-    max_schema: Bytes = Field(65_536, ge=1024, description="Largest schema passed on, in bytes.")
-    max_tools: Count = Field(1000, description="Tools taken from one server.")
-    private_networks: tuple[str, ...] = Field((), description="Private networks that built-in fetches may reach.")
+    require_pinned: Bool = Field(default=False, description="Refuse `npx -y NAME` and `uvx NAME` without a version.")
+    clean_texts: Bool = Field(
+        default=True, description="Strip invisible and control characters from names and descriptions."
+    )
+    max_description: Bytes = Field(default=4096, ge=256, description="Longest description passed on, in bytes.")
+    max_schema: Bytes = Field(default=65_536, ge=1024, description="Largest schema passed on, in bytes.")
+    max_tools: Count = Field(default=1000, description="Tools taken from one server.")
+    private_networks: tuple[str, ...] = Field(
+        default=(), description="Private networks that built-in fetches may reach."
+    )
 
 
 def redis_address(value: SecretStr) -> SecretStr:
@@ -216,6 +244,6 @@ class Cluster(Section):
     """Several gateways side by side."""
 
     redis: Annotated[SecretStr, AfterValidator(redis_address)] | None = Field(
-        None, description="redis:// address of what they share. Default: alone."
+        default=None, description="redis:// address of what they share. Default: alone."
     )
-    prefix: str = Field("mcp-gateway", min_length=1, description="Prefix of our keys there.")
+    prefix: str = Field(default="mcp-gateway", min_length=1, description="Prefix of our keys there.")

@@ -78,37 +78,51 @@ def login(value: Any) -> Any:
 class ToolRules(Section):
     """Which tools of the server are offered, and how."""
 
-    include: Globs = Field(("*",), description="Globs on the server's own tool names; only these are offered.")
-    exclude: Globs = Field((), description="Globs on the server's own tool names that are left out; wins over include.")
-    rename: dict[str, Text] = Field({}, description="The server's own name of a tool -> the name to offer it under.")
-    describe: dict[str, Text] = Field({}, description="Offered name (after rename) -> description to show instead.")
-    timeout: dict[str, Seconds] = Field({}, description="The server's own name of a tool -> its deadline in seconds.")
+    include: Globs = Field(default=("*",), description="Globs on the server's own tool names; only these are offered.")
+    exclude: Globs = Field(
+        default=(), description="Globs on the server's own tool names that are left out; wins over include."
+    )
+    rename: dict[str, Text] = Field(
+        default={}, description="The server's own name of a tool -> the name to offer it under."
+    )
+    describe: dict[str, Text] = Field(
+        default={}, description="Offered name (after rename) -> description to show instead."
+    )
+    timeout: dict[str, Seconds] = Field(
+        default={}, description="The server's own name of a tool -> its deadline in seconds."
+    )
 
 
 class CacheRules(Section):
     """Whose results may be answered from the cache. Errors never are."""
 
-    tools: Globs = Field((), description="Globs on the server's own tool names whose results are cached.")
-    ttl: Seconds | None = Field(None, description="How long a result stays fresh, in seconds; default: cache.ttl.")
+    tools: Globs = Field(default=(), description="Globs on the server's own tool names whose results are cached.")
+    ttl: Seconds | None = Field(
+        default=None, description="How long a result stays fresh, in seconds; default: cache.ttl."
+    )
     auto: Bool = Field(
-        False, description="Also cache tools that say readOnlyHint and idempotentHint; believes the server."
+        default=False, description="Also cache tools that say readOnlyHint and idempotentHint; believes the server."
     )
 
 
 class Restart(Section):
     """How a lost connection is made again."""
 
-    max: int = Field(5, ge=0, description="Attempts in a row before the server is parked (then one attempt a minute).")
-    backoff: Backoff = Field((0.5, 30.0), description="Shortest and longest pause between attempts: `0.5..30` seconds.")
+    max: int = Field(
+        default=5, ge=0, description="Attempts in a row before the server is parked (then one attempt a minute)."
+    )
+    backoff: Backoff = Field(
+        default=(0.5, 30.0), description="Shortest and longest pause between attempts: `0.5..30` seconds."
+    )
 
 
 class UpstreamTls(Section):
     """How the server's certificate is checked, and which one we show."""
 
-    ca: LocalPath | None = Field(None, description="PEM file of authorities to trust instead of the system's.")
-    cert: LocalPath | None = Field(None, description="PEM file of the client certificate to show.")
-    key: LocalPath | None = Field(None, description="PEM file of the client certificate's private key.")
-    verify: Bool = Field(True, description="Check the server's certificate. Turn off on a bench only.")
+    ca: LocalPath | None = Field(default=None, description="PEM file of authorities to trust instead of the system's.")
+    cert: LocalPath | None = Field(default=None, description="PEM file of the client certificate to show.")
+    key: LocalPath | None = Field(default=None, description="PEM file of the client certificate's private key.")
+    verify: Bool = Field(default=True, description="Check the server's certificate. Turn off on a bench only.")
 
     @model_validator(mode="after")
     def key_and_certificate_go_together(self) -> Self:
@@ -120,21 +134,21 @@ class UpstreamTls(Section):
 class ChildSandbox(Section):
     """The walls around a stdio server: read-only system, own temporary folder, limits."""
 
-    network: Bool = Field(True, description="May the child use the network?")
-    read: tuple[LocalPath, ...] = Field((), description="Folders and files that the child may read.")
-    write: tuple[LocalPath, ...] = Field((), description="Folders that the child may write.")
-    memory: OrOff[Bytes] = Field(None, description="Memory limit in bytes (`512MiB`); off: none.")
-    processes: OrOff[Count] = Field(None, description="Limit of processes and threads; off: none.")
+    network: Bool = Field(default=True, description="May the child use the network?")
+    read: tuple[LocalPath, ...] = Field(default=(), description="Folders and files that the child may read.")
+    write: tuple[LocalPath, ...] = Field(default=(), description="Folders that the child may write.")
+    memory: OrOff[Bytes] = Field(default=None, description="Memory limit in bytes (`512MiB`); off: none.")
+    processes: OrOff[Count] = Field(default=None, description="Limit of processes and threads; off: none.")
 
 
 class Login(Section):
     """OAuth 2.1 towards an HTTP server; tokens are kept encrypted in the state folder."""
 
-    client_id: str | None = Field(None, description="Registered client; default: dynamic registration.")
-    client_secret: SecretStr | None = Field(None, description="Secret of a confidential client.")
-    scopes: tuple[str, ...] = Field((), description="Scopes to ask for; default: what the server names.")
-    redirect_port: int = Field(0, ge=0, le=65535, description="Loopback port of the redirect; 0: any free one.")
-    client_credentials: Bool = Field(False, description="Log in as the client itself, without a browser.")
+    client_id: str | None = Field(default=None, description="Registered client; default: dynamic registration.")
+    client_secret: SecretStr | None = Field(default=None, description="Secret of a confidential client.")
+    scopes: tuple[str, ...] = Field(default=(), description="Scopes to ask for; default: what the server names.")
+    redirect_port: int = Field(default=0, ge=0, le=65535, description="Loopback port of the redirect; 0: any free one.")
+    client_credentials: Bool = Field(default=False, description="Log in as the client itself, without a browser.")
 
 
 Headers = Annotated[dict[str, SecretStr], AfterValidator(header_fields)]
@@ -147,24 +161,33 @@ class Upstream(Section):
     also = frozenset({*RENAMED, *TOOL_LISTS, *REFERENCES, *FLAGS})
 
     name: str = Field(description="The key of the entry, as written.")
-    disabled: Bool = Field(False, description="Leave the server out. `enabled: false` is read too.")
-    timeout: Seconds = Field(60.0, gt=0, description="Deadline of one call, in seconds; above 1000 it is taken as ms.")
-    startup_timeout: Seconds = Field(30.0, gt=0, description="Deadline of connect and handshake, in seconds.")
-    timeout_resets_on_progress: Bool = Field(False, description="Does a progress message start the deadline anew?")
-    prefix: str | None = Field(None, description="Prefix of offered names instead of the server's name.")
+    disabled: Bool = Field(default=False, description="Leave the server out. `enabled: false` is read too.")
+    timeout: Seconds = Field(
+        default=60.0, gt=0, description="Deadline of one call, in seconds; above 1000 it is taken as ms."
+    )
+    startup_timeout: Seconds = Field(default=30.0, gt=0, description="Deadline of connect and handshake, in seconds.")
+    timeout_resets_on_progress: Bool = Field(
+        default=False, description="Does a progress message start the deadline anew?"
+    )
+    prefix: str | None = Field(default=None, description="Prefix of offered names instead of the server's name.")
     tools: ToolRules = group("Which tools are offered, and how.")
     cache: CacheRules = group("Which results are cached.")
-    era: Literal["auto", "modern", "legacy"] = Field("auto", description="Protocol generation: probe, or fixed.")
-    lazy: Bool = Field(False, description="Connect on first use; until then list from the last good catalog.")
-    idle_stop: OrOff[Seconds] = Field(None, description="Disconnect after so many seconds without a call; off: never.")
+    era: Literal["auto", "modern", "legacy"] = Field(
+        default="auto", description="Protocol generation: probe, or fixed."
+    )
+    lazy: Bool = Field(default=False, description="Connect on first use; until then list from the last good catalog.")
+    idle_stop: OrOff[Seconds] = Field(
+        default=None, description="Disconnect after so many seconds without a call; off: never."
+    )
     restart: Restart = group("How a lost connection is made again.")
-    concurrency: Count = Field(256, description="Calls in flight at once; more wait in the queue.")
-    queue: int = Field(1024, ge=0, description="Calls that may wait; more are refused as busy.")
+    concurrency: Count = Field(default=256, description="Calls in flight at once; more wait in the queue.")
+    queue: int = Field(default=1024, ge=0, description="Calls that may wait; more are refused as busy.")
     isolation: Literal["shared", "session", "user"] = Field(
-        "shared", description="One connection for all, or one for each client session or each user."
+        default="shared", description="One connection for all, or one for each client session or each user."
     )
     trust: Literal["first-use", "strict", "off"] = Field(
-        "first-use", description="Pin tool definitions at first sight, demand approval even then, or do not pin."
+        default="first-use",
+        description="Pin tool definitions at first sight, demand approval even then, or do not pin.",
     )
 
 
@@ -173,15 +196,15 @@ class StdioServer(Upstream):
 
     type: Literal["stdio"] = "stdio"
     command: Annotated[Text, AfterValidator(program)] = Field(description="The program; found on PATH. Never a shell.")
-    args: tuple[Text, ...] = Field((), description="Its arguments, each passed on as it is.")
+    args: tuple[Text, ...] = Field(default=(), description="Its arguments, each passed on as it is.")
     env: Environ = Field(
-        {}, description="Variables added to a minimal environment (PATH, HOME, LANG, TMPDIR, proxies)."
+        default={}, description="Variables added to a minimal environment (PATH, HOME, LANG, TMPDIR, proxies)."
     )
     cwd: LocalPath | None = Field(
-        None, description="Working folder; relative to this file. Default: the gateway's own."
+        default=None, description="Working folder; relative to this file. Default: the gateway's own."
     )
     sandbox: Annotated[ChildSandbox | None, BeforeValidator(walls)] = Field(
-        None, description="Walls around the child: true, or a mapping. Default: none."
+        default=None, description="Walls around the child: true, or a mapping. Default: none."
     )
 
 
@@ -189,11 +212,11 @@ class _Remote(Upstream):
     """What both HTTP kinds have."""
 
     url: Url = Field(description="Address of the server, http:// or https://.")
-    headers: Headers = Field({}, description="Sent with every request. Nothing of a client's headers ever is.")
+    headers: Headers = Field(default={}, description="Sent with every request. Nothing of a client's headers ever is.")
     tls: UpstreamTls = group("Certificates.")
-    proxy: SecretUrl | None = Field(None, description="HTTP proxy to go through; default: the environment's.")
+    proxy: SecretUrl | None = Field(default=None, description="HTTP proxy to go through; default: the environment's.")
     auth: Annotated[Login | None, BeforeValidator(login)] = Field(
-        None, description="Log in with OAuth: `oauth`, or a mapping. Default: none."
+        default=None, description="Log in with OAuth: `oauth`, or a mapping. Default: none."
     )
 
 

@@ -22,7 +22,7 @@ CHILD_KEYS: Final = frozenset({"command", "args", "env", "cwd", "sandbox"})
 REMOTE_KEYS: Final = frozenset({"url", "headers", "tls", "proxy", "auth"})
 
 MILLISECONDS_ABOVE: Final = 1000
-"""Hosts disagree about the unit of `timeout` (hosts facts, 4.2); nobody means a quarter of an hour by 1000."""
+"""Claude Code and Gemini count `timeout` in ms, Cline, Goose and Codex in s. 1000 s are unlikely, 1000 ms too."""
 
 
 def respell(table: Table, path: str, report: Report) -> Table:

@@ -107,6 +107,13 @@ def is_null(node: Node) -> bool:
     return isinstance(node, Leaf) and node.text is None
 
 
+def is_unresolved(node: Node) -> bool:
+    """A scalar whose reference has no value, or a list that holds one."""
+    if isinstance(node, Items):
+        return any(is_unresolved(item) for item in node.items)
+    return isinstance(node, Leaf) and node.origin is Origin.UNRESOLVED
+
+
 def leaves(node: Node) -> Iterator[Leaf]:
     """Every scalar below, in the order of the file."""
     match node:

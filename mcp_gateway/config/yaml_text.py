@@ -17,7 +17,7 @@ from mcp_gateway.config.problems import Report
 from mcp_gateway.config.tree import MAX_DEPTH, Entry, Items, Leaf, Mark, Node, Table, dotted
 
 MAX_ALIASES = 50
-"""Uses of anchors in one file, counting those inside what an alias repeats (security facts: a bomb needs many)."""
+"""Uses of anchors in one file, counting those inside what an alias repeats. Our choice: a bomb needs many."""
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _CORE_TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq"))

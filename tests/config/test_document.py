@@ -75,3 +75,10 @@ def test_a_file_that_everybody_may_change_is_noted(tmp_path: Path) -> None:
 
     notes = load_config(path, environ={}).notes
     assert notes == ("gateway.yaml:1:1: everybody on this machine may change this file, and so what is run",)
+
+
+def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
+    """Newer Pythons say that there is no such file."""
+    name = "a" * 300
+
+    assert refusal(tmp_path / name) in (f"{name}: cannot be read (File name too long)", f"{name}: no such file")

@@ -253,6 +253,27 @@ def test_a_skipped_server_is_still_checked(tmp_path: Path) -> None:
     assert problems(tmp_path, text) == ["gateway.yaml:1:54: mcpServers.a.lazy: 'maybe' is not true or false"]
 
 
+def test_an_unknown_key_is_refused_whatever_its_value(tmp_path: Path) -> None:
+    text = "mcpServers: {a: {command: x, zzz: '${A}', timeout: '${A}'}}\n"
+
+    assert problems(tmp_path, text) == ["gateway.yaml:1:30: mcpServers.a.zzz: unknown key"]
+
+
+def test_a_reference_in_a_list_or_deep_down_may_be_unset(tmp_path: Path) -> None:
+    text = "mcpServers: {a: {command: x, restart: {backoff: ['${A}', 2]}, tools: {timeout: {t: '${B}'}}}}\n"
+    server = load(tmp_path, text).servers["a"]
+
+    assert (server.restart.backoff, server.tools.timeout, server.disabled) == ((0.5, 30.0), {}, True)
+
+
+@pytest.mark.parametrize(("written", "is_on"), [("oauth", True), ("none", False)])
+def test_a_login_may_be_a_word(tmp_path: Path, written: str, is_on: bool) -> None:
+    server = load(tmp_path, f"mcpServers: {{a: {{url: 'http://h', auth: {written}}}}}\n").servers["a"]
+
+    assert isinstance(server, HttpServer)
+    assert (server.auth is not None) is is_on
+
+
 def test_a_disabled_server_needs_no_variables(tmp_path: Path) -> None:
     config = load(tmp_path, "mcpServers: {a: {command: x, env: {A: '${A}'}, disabled: true}}\n")
 

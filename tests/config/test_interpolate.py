@@ -147,4 +147,4 @@ def test_lines_of_env_files_that_say_nothing_are_noted(tmp_path: Path) -> None:
 def test_a_folder_named_dotenv_is_no_env_file(tmp_path: Path) -> None:
     (tmp_path / ".env").mkdir()
 
-    assert load(tmp_path, "{}").servers == {}
+    assert load(tmp_path, "{}", dotenv="").servers == {}
