@@ -97,7 +97,7 @@ def marked(raw: bytes, *, hit: bool, age_s: float) -> Raw:
         return Raw(raw)
     before, after = place
     mark = b'"io.mcp-gateway/cache":{"hit":%b,"age_s":%d}' % (b"true" if hit else b"false", max(age_s, 0))
-    return Raw(b"".join((before, mark, after)))
+    return Raw(before + mark + after)
 
 
 def mark_place(raw: bytes) -> tuple[bytes, bytes] | None:
@@ -107,11 +107,14 @@ def mark_place(raw: bytes) -> tuple[bytes, bytes] | None:
     2. a `_meta` of its own: in front of that one's members, which stay as they are;
     3. one that another gateway's cache has marked: without that mark.
     """
+    is_plain = b"_meta" not in raw and b"\\u" not in raw
+    if is_plain and raw.startswith(b'{"'):
+        return b'{"_meta":{', b"}," + raw[1:]
     opening = _OPENING.match(raw)
     if opening is None:
         return None
     start = opening.end(1)
-    members = _read_members(raw) if b"_meta" in raw or b"\\u" in raw else {}
+    members = {} if is_plain else _read_members(raw)
     if "_meta" not in members:
         return raw[:start] + b'"_meta":{', (b"}" if opening[2] else b"},") + raw[start:]
     meta = bytes(members["_meta"])

@@ -35,16 +35,17 @@ def digest(identity: tuple[str | None, ...], method: str, params: Mapping[str, A
     foresaw (a task, the retry after a question) has no key.
     """
     subject = SUBJECT.get(method)
-    said: dict[str, Any] = {"identity": identity, "method": method}
+    arguments: Any = None
+    meta: dict[str, Any] | None = None
     try:
         for name, value in params.items():
             if name == "arguments":
-                said[name] = canonical(value)
+                arguments = [canonical(value)]
             elif name == "_meta":
-                said |= _meta(value)
+                meta = _meta(value)
             elif name != subject:
                 return None
-        return blake2b(_encode(said), digest_size=20).hexdigest()
+        return blake2b(_encode([identity, method, arguments, meta]), digest_size=20).hexdigest()
     except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
         return None
 
@@ -65,7 +66,6 @@ def canonical(value: Any) -> Raw:
     return Raw(ordered) if ordered.count(b'"') == text.count(b'"') else value
 
 
-def _meta(value: Any) -> dict[str, Any]:
+def _meta(value: Any) -> dict[str, Any] | None:
     members = _fields(value) if isinstance(value, Raw) else value
-    told = {name: canonical(member) for name, member in members.items() if name not in IGNORED_META}
-    return {"_meta": told} if told else {}
+    return {name: canonical(member) for name, member in members.items() if name not in IGNORED_META} or None

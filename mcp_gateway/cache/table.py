@@ -38,6 +38,9 @@ BUSY_S = 0.25
 STEP_ROWS = 256
 """Rows one maintenance statement touches, so that reads get in between. Our choice."""
 
+MEASURE_SHARE = 64
+"""The file is measured each time this fraction of its cap was written; asking costs as much as writing a row."""
+
 NO_FILE = -1
 
 ROOM_BYTES = 64 * 1024 * 1024
@@ -110,6 +113,7 @@ class Table:
         self._secret = b""
         self._inode = NO_FILE
         self._numbers_sum: int | None = None
+        self._unmeasured_bytes = 0
 
     @property
     def is_open(self) -> bool:
@@ -183,6 +187,11 @@ class Table:
     def write(self, entries: Mapping[str, Entry]) -> None:
         self._dict.update([(key, row.seal(self._secret, key, entry)) for key, entry in entries.items()])
         self.rows += len(entries)
+        written_bytes = sum(len(entry.value) for entry in entries.values())
+        self.used_bytes += written_bytes
+        self._unmeasured_bytes += written_bytes
+        if self._unmeasured_bytes < self.max_bytes // MEASURE_SHARE:
+            return
         self._measure()
         while self.used_bytes > self.max_bytes and self._evict():
             self._measure()
@@ -248,6 +257,7 @@ class Table:
             " pragma_page_count, pragma_freelist_count, pragma_page_size"
         )
         self.used_bytes = (pages - free) * size
+        self._unmeasured_bytes = 0
 
     def _delete(self, where: str, values: Sequence[Any]) -> int:
         self._select(f"DELETE FROM entries WHERE {where}", values)  # noqa: S608 - clauses are literals of this module

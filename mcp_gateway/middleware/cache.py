@@ -71,16 +71,13 @@ class CacheMiddleware:
             return await next(call)
         if rule.use is Use.WRITE:
             return await self._write(rule, call, next)
-        trip = self._trip(rule, call, next)
-        if trip is None:
+        key = _key(rule, call, rule.scope)
+        if key is None:
             return await next(call)
-        entry = trip.kept()
-        if entry is None:
-            return await self._miss(trip)
-        now = self._cache.clock()
-        if now >= entry.fresh_until and self._flights is not None:
-            self._flights.launch(trip.flight, QUIET, trip.go)
-        return marked(entry.value, hit=True, age_s=now - entry.stored_at)
+        entry = self._cache.lookup(key)
+        if entry is not None and self._cache.clock() < entry.fresh_until:
+            return marked(entry.value, hit=True, age_s=self._cache.clock() - entry.stored_at)
+        return await self._seek(_Trip(self._cache, self._owns, rule, call, next, key, _public_key(rule, call)), entry)
 
     def hear(self, event: Event) -> None:
         """An event listener: what a server says has changed is not answered from memory.
@@ -104,6 +101,16 @@ class CacheMiddleware:
         finally:
             self._cache.flush(rule.server)
 
+    async def _seek(self, trip: _Trip, entry: Entry | None) -> Raw:
+        """Beyond a fresh answer of the caller's own: what all share, what is stale but usable, or a miss."""
+        if entry is None and trip.public_key is not None:
+            entry = self._cache.lookup(trip.public_key)
+        if entry is None:
+            return await self._miss(trip)
+        if self._cache.clock() >= entry.fresh_until and self._flights is not None:
+            self._flights.launch(trip.flight, QUIET, trip.go)
+        return marked(entry.value, hit=True, age_s=self._cache.clock() - entry.stored_at)
+
     async def _miss(self, trip: _Trip) -> Raw:
         """One call for all who ask the same, each within its own deadline; what is for one caller stays with it."""
         sink = trip.call.sink
@@ -120,15 +127,6 @@ class CacheMiddleware:
         if answer.kept_at is None:
             return marked(answer.raw, hit=False, age_s=0)
         return marked(answer.raw, hit=True, age_s=self._cache.clock() - answer.kept_at)
-
-    def _trip(self, rule: CacheRule, call: Call, next: Next) -> _Trip | None:
-        """None when the request is not one whose answer can be kept."""
-        key = _key(rule, call, rule.scope)
-        if key is None:
-            return None
-        shareable = call.method != "tools/call" and rule.scope is not Scope.PUBLIC
-        public_key = _key(rule, call, Scope.PUBLIC) if shareable else None
-        return _Trip(self._cache, self._owns, rule, call, next, key, public_key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,13 +157,6 @@ class _Trip:
     def flight(self) -> tuple[str, float | None]:
         """Calls fly together when they would wait equally long."""
         return self.key, self.call.deadline_s
-
-    def kept(self) -> Entry | None:
-        """What memory has."""
-        entry = self.cache.lookup(self.key)
-        if entry is None and self.public_key is not None:
-            entry = self.cache.lookup(self.public_key)
-        return entry
 
     async def go(self, members: Sequence[Sink]) -> _Answer:
         """The second tier, then the upstream."""
@@ -218,10 +209,26 @@ def _key(rule: CacheRule, call: Call, scope: Scope) -> str | None:
     """The results are in the caller's terms, so its revision is part of what they depend on."""
     if call.route is None:
         return None
-    sharer = {
-        Scope.PUBLIC: "",
-        Scope.PRINCIPAL: call.principal.id,
-        Scope.SESSION: call.client.session or call.client.key,
-    }[scope]
-    identity = (rule.server, call.route.name, rule.definition, rule.credential, call.client.revision, scope, sharer)
+    identity = (
+        rule.server,
+        call.route.name,
+        rule.definition,
+        rule.credential,
+        call.client.revision,
+        scope,
+        _sharer(call, scope),
+    )
     return digest(identity, call.method, call.params)
+
+
+def _public_key(rule: CacheRule, call: Call) -> str | None:
+    """Where an answer stands that the upstream calls public: only prompts and resources can be (SEP-2549)."""
+    if call.method == "tools/call" or rule.scope is Scope.PUBLIC:
+        return None
+    return _key(rule, call, Scope.PUBLIC)
+
+
+def _sharer(call: Call, scope: Scope) -> str:
+    if scope is Scope.PUBLIC:
+        return ""
+    return call.principal.id if scope is Scope.PRINCIPAL else call.client.session or call.client.key
