@@ -1,5 +1,7 @@
-"""What hostile programs are let loose on: a stand-in for the gateway with everything that it must keep, and four ways to
-run a program (two backends, as root and as an ordinary user) plus a fifth with no sandbox, which checks the probes.
+"""What hostile programs are let loose on: a stand-in for the gateway with everything that it must keep.
+
+And four ways to run a program (two backends, as root and as an ordinary user), plus a fifth with no sandbox, which
+checks the probes.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ OUTPUT_BYTES = 256 << 10
 OPEN_FILES = 200
 WALL_S = 4.0
 LIMITS = Limits(
-    cpu_s=2.0,
+    cpu_s=1.0,
     wall_s=WALL_S,
     memory_bytes=MEMORY_BYTES,
     pids=PIDS,
@@ -41,7 +43,7 @@ LIMITS = Limits(
     disk_bytes=DISK_BYTES,
     output_bytes=OUTPUT_BYTES,
 )
-_ALONE_WITHIN_S = 20.0
+_ALONE_WITHIN_S = 60.0
 _SUPERVISOR = Path(sys.modules[Sandbox.__module__].__file__ or "").parent / "supervisor"
 
 
@@ -72,7 +74,7 @@ class Subject:
                 outcome.exit_code, outcome.stdout, outcome.stderr, outcome.killed_by, time.monotonic() - started_s
             )
         command = list(request.argv) if self.sandbox is None else self._as_user(request, limits)
-        env = None if self.sandbox is None else {}
+        env: dict[str, str] | None = None if self.sandbox is None else {}
         with anyio.fail_after(_ALONE_WITHIN_S):
             done = await anyio.run_process(
                 command,

@@ -1,10 +1,11 @@
 """The probe table: what a hostile program tries, and how to tell whether it got through.
 
-A probe is a small Python program. It reads its targets from `G` (see `ground.Ground.targets`) and calls `escaped()` when it
-sees itself get through; what can be seen from outside (a listener, a file, a living process) is judged there instead.
+A probe is a small Python program. It reads its targets from `G` (see `ground.Ground.targets`) and calls `escaped()` when
+it sees itself get through; what can be seen from outside (a listener, a file, a living process) is judged there instead.
 `Alone` says what happens with no sandbox at all, which is how the probes themselves are checked.
 """
 
+# ruff: noqa: E501 - a table, one row a line
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -129,7 +130,7 @@ READ = [
     read("a hard link out of the working folder", "attempt(os.link, G['config'], 'hard'); attempt(show, 'hard')", alone=Alone.HOLDS),
     read(
         "variables of the caller",
-        "known = set('PATH HOME LANG TMPDIR PWD LC_CTYPE SHLVL _'.split())\n"
+        "known = set('PATH HOME LANG TMPDIR PWD LC_CTYPE SHLVL _ GIT_CONFIG_NOSYSTEM'.split())\n"
         "for n in set(os.environ) - known: escaped(n)",
         said,
     ),
@@ -208,7 +209,7 @@ PROCESS = [
         lambda ground, result: ground.survivor_found() or result.duration_s > WALL_S - 1,
     ),
     process("real-time priority", "attempt(lambda: os.sched_setscheduler(0, 1, os.sched_param(9)) or escaped())"),
-    process("be spared when memory runs out", "attempt(lambda: open('/proc/self/oom_score_adj', 'wb', 0).write(b'-999') and escaped())"),
+    process("be spared when memory runs out", "attempt(lambda: open('/proc/self/oom_score_adj', 'wb', 0).write(b'-999') and escaped())", alone=Alone.HOLDS),
 ]  # fmt: skip
 
 
@@ -290,7 +291,7 @@ LIMITS = [
     ),
     limit(
         "use up inodes",
-        "for i in range(60000):\n  os.close(os.open(f'i{i}', os.O_CREAT | os.O_WRONLY))\n  if i % 500 == 0: reach(i); time.sleep(0.005)",
+        "for i in range(30000):\n  os.close(os.open(f'i{i}', os.O_CREAT | os.O_WRONLY))\n  if i % 500 == 0: reach(i); time.sleep(0.005)",
         reached(MAX_FILES),
     ),
     limit("endless output", "while True: print('y' * 999)", lambda _, r: r.killed_by != "output" or len(r.stdout) > OUTPUT_BYTES, Alone.NOT_TRIED),

@@ -1,5 +1,6 @@
 """What has to work inside every sandbox: ordinary programs in ordinary ways."""
 
+# ruff: noqa: E501 - a table, one row a line
 from __future__ import annotations
 
 import shutil

@@ -136,4 +136,5 @@ def become(argv: list[str], env: dict[str, str]) -> None:
 
 
 def environment(spec: Spec, tmp: str) -> dict[str, str]:
-    return BASE_ENV | {"HOME": tmp, "TMPDIR": tmp} | spec.env
+    # What is refused is not absent, and git takes a system configuration that it may not read for a fatal error.
+    return BASE_ENV | {"HOME": tmp, "TMPDIR": tmp, "GIT_CONFIG_NOSYSTEM": "1"} | spec.env

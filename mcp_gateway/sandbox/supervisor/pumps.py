@@ -9,11 +9,14 @@ _CHUNK_BYTES = 1 << 16
 _PIPE_BUF_BYTES = 4096
 """A pipe that polls as writable takes this much without blocking (pipe(7))."""
 
+_BEGINNING_BYTES = 512
+
 
 class Output:
     """One of the run's output streams: collected, or copied to `target` when there is one.
 
-    `full` becomes True when the program has written more than `limit` bytes; the surplus is dropped.
+    `beginning` keeps the first bytes, also when they were copied on. `full` becomes True when the program has written
+    more than `limit` bytes; the surplus is dropped.
     """
 
     def __init__(self, source: int, target: int | None, limit: int | None) -> None:
@@ -21,6 +24,7 @@ class Output:
         self.source, self.target = source, target
         self._left = limit
         self.data = bytearray()
+        self.beginning = b""
         self.full = False
         self.open = True
         self.count = 0
@@ -50,6 +54,7 @@ class Output:
             self.full = self.full or len(chunk) > self._left
             chunk = chunk[: self._left]
             self._left -= len(chunk)
+        self.beginning += chunk[: _BEGINNING_BYTES - len(self.beginning)]
         self.count += len(chunk)
         self.data += chunk
         return not self.full

@@ -6,15 +6,14 @@ otherwise. Closing our standard input (CAPTURE) or SIGTERM ends the run at once.
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import signal
 import time
-from contextlib import suppress
 
 from . import bubblewrap, cgroup, confine, linux, places, processes
 from .pumps import Input, Output
+from .report import say, send
 from .spec import BUBBLEWRAP, CAPTURE, DIRECT, LANDLOCK, RELAY, SetupFailed, Spec, parse
 from .watch import Watch
 
@@ -81,9 +80,9 @@ def _more() -> bytes:
 
 def _report_failure(spec: Spec, reason: str) -> int:
     if spec.mode == CAPTURE:
-        _send({"failed": reason})
+        send({"failed": reason})
     else:
-        _say(f"sandbox: {reason}")
+        say(f"sandbox: {reason}")
     return _SETUP_FAILED
 
 
@@ -206,7 +205,7 @@ class Run:
                 next_look_s = time.monotonic() + self._watch.tick_s
             if self._spec.mode == CAPTURE and now_s >= next_progress_s:
                 next_progress_s = now_s + _PROGRESS_EVERY_S
-                _send({"progress": [self._watch.elapsed_ms(), *(output.count for output in self._outputs)]})
+                send({"progress": [self._watch.elapsed_ms(), *(output.count for output in self._outputs)]})
         os.close(ended)
 
     def _wait(self, told: list[int], timeout_s: float) -> set[int]:
@@ -265,7 +264,7 @@ class Run:
         if self._spec.mode == CAPTURE:
             self._send_outcome(code)
         elif self._killed_by not in (None, _CANCELLED):
-            _say(f"sandbox: killed_by={self._killed_by}")
+            say(f"sandbox: killed_by={self._killed_by}")
         return code
 
     def _bubblewrap_verdict(self) -> int:
@@ -275,11 +274,12 @@ class Run:
             written = os.read(self._status_fd, 4096)
         except BlockingIOError:
             written = b""
-        if b'"exit-code"' in written and not self._outputs[1].data.startswith(b"bwrap: execvp "):
+        complaint = self._outputs[1].beginning
+        if complaint.startswith(b"bwrap: execvp "):
+            return 126 if b"Permission denied" in complaint else 127
+        if b'"exit-code"' in written:
             return 1
-        if self._outputs[1].data.startswith(b"bwrap: execvp "):
-            return 126 if b"Permission denied" in self._outputs[1].data else 127
-        raise SetupFailed(self._outputs[1].data.decode("utf-8", "replace").strip() or "bubblewrap failed")
+        raise SetupFailed(complaint.decode("utf-8", "replace").strip() or "bubblewrap failed")
 
     def _send_outcome(self, code: int) -> None:
         by_us = self._killed_by is not None and self._status is None
@@ -292,18 +292,4 @@ class Run:
             "backend": self._spec.backend,
         }
         streams = [bytes(output.data) for output in self._outputs]
-        _send({"outcome": outcome, "sizes": [len(stream) for stream in streams]}, *streams)
-
-
-def _send(message: dict[str, object], *bodies: bytes) -> None:
-    data = b"".join((json.dumps(message).encode(), b"\n", *bodies))
-    while data:
-        try:
-            data = data[os.write(1, data) :]
-        except BrokenPipeError:
-            return  # nobody waits for it any more
-
-
-def _say(line: str) -> None:
-    with suppress(OSError):  # there may be nowhere left to say it
-        os.write(2, line.encode("utf-8", "replace") + b"\n")
+        send({"outcome": outcome, "sizes": [len(stream) for stream in streams]}, *streams)
