@@ -101,3 +101,12 @@ def test_only_the_cache_room_knows_sqlitedict() -> None:
     package = Path(__file__).parents[2] / "mcp_gateway"
     users = {path.parent.name for path in package.rglob("*.py") if "import SqliteDict" in path.read_text()}
     assert users == {"cache"}
+
+
+def test_a_tiered_cache_counts_a_hit_once_whichever_tier_it_came_from() -> None:
+    clock, shelf = Clock(), Shelf()
+    tiered(shelf, clock).set("k", b"v")
+    cache = tiered(shelf, clock)
+    assert [cache.get("k"), cache.get("k"), cache.get("unknown")] == [b"v", b"v", None]
+    assert set(cache.stats().tiers) == {"memory", "disk"}
+    assert cache.stats().hits == 1

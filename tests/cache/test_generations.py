@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mcp_gateway.cache import Generations
+
 from tests.fakes.clock import Clock
 
 
