@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -124,9 +124,24 @@ class Gateway:
         A listing does not wait for servers that start slowly, so a test that needs
         all of them in one listing asks for this first.
         """
+        self._wait_until(lambda: all(server["state"] == "ready" for server in self._servers()))
+
+    def wait_for_saved_catalog(self) -> None:
+        """Wait until what every configured server offers is on disk for the next start."""
+        names = {server["name"] for server in self._servers()}
+        files = self.folder / "home" / "catalog"
+        self._wait_until(
+            lambda: any(names <= json.loads(file.read_bytes())["servers"].keys() for file in files.glob("*.json"))
+        )
+
+    def _servers(self) -> list[dict[str, Any]]:
+        servers: list[dict[str, Any]] = self.get_json("/api/v1/servers")["servers"]
+        return servers
+
+    def _wait_until(self, reached: Callable[[], bool]) -> None:
         deadline_monotonic_s = time.monotonic() + READY_S
-        while late := [server for server in self.get_json("/api/v1/servers")["servers"] if server["state"] != "ready"]:
-            assert time.monotonic() < deadline_monotonic_s, f"not ready: {late}\n{self.log}"
+        while not reached():
+            assert time.monotonic() < deadline_monotonic_s, f"not reached: {self._servers()}\n{self.log}"
             time.sleep(_POLL_S)
 
     def signal(self, number: int) -> None:

@@ -7,6 +7,7 @@ revision has no cell there, and one that probes has to fall back.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,29 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     assert survivors(mark, GONE_S) == []
 
 
+@dataclass(frozen=True)
+class UsedBefore:
+    """Where a gateway has run and saved its catalog; `mark` is that of its children."""
+
+    folder: Path
+    mark: dict[str, str]
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        return configuration(self.mark)
+
+
+@pytest.fixture(scope="module")
+def used_before(tmp_path_factory: pytest.TempPathFactory) -> UsedBefore:
+    """A client over stdio starts a gateway and lists at once: only a saved catalog is complete on a busy machine."""
+    before = UsedBefore(tmp_path_factory.mktemp("stdio"), new_mark())
+    with Gateway(before.folder, before.configuration) as gateway:
+        gateway.wait_for_servers()
+        gateway.wait_for_saved_catalog()
+    assert survivors(before.mark, GONE_S) == []
+    return before
+
+
 def check(report: dict[str, Any], protocol: str | None) -> None:
     """One cell: complete listings, the expected texts, the expected revision; None where the client does not tell."""
     assert {*CALLS, "time__get_current_time"} <= set(report["tools"])
@@ -75,8 +99,7 @@ def test_client_over_sse(client: RealClient, gateway: Gateway, tmp_path: Path) -
 
 
 @every_client
-def test_client_over_stdio_leaves_nothing_behind(client: RealClient, tmp_path: Path) -> None:
-    mark = new_mark()
-    report = client.run(tmp_path, CALLS, "stdio", stdio_command(tmp_path, configuration(mark)))
-    assert survivors(mark, GONE_S) == []
+def test_client_over_stdio_leaves_nothing_behind(client: RealClient, used_before: UsedBefore, tmp_path: Path) -> None:
+    report = client.run(tmp_path, CALLS, "stdio", stdio_command(used_before.folder, used_before.configuration))
+    assert survivors(used_before.mark, GONE_S) == []
     check(report, client.protocol)
