@@ -41,13 +41,15 @@ def read_yaml(text: str, report: Report) -> Node | None:
 
 
 def _explain(error: yaml.MarkedYAMLError, text: str) -> str:
+    """What is wrong, in our words for the two commonest slips."""
     lines = text.splitlines()
-    line = error.problem_mark.line if error.problem_mark else 0
-    indent = lines[line][: len(lines[line]) - len(lines[line].lstrip())] if line < len(lines) else ""
-    if "\t" in indent:
+    marks = [mark for mark in (error.problem_mark, error.context_mark) if mark and mark.line < len(lines)]
+    touched = [lines[mark.line] for mark in marks]
+    if touched and "\t" in touched[0][: len(touched[0]) - len(touched[0].lstrip())]:
         return "a tab cannot indent YAML; use spaces"
     context = f" ({error.context}, from line {error.context_mark.line + 1})" if error.context_mark else ""
-    return f"not YAML: {error.problem}{context}"
+    hint = '; inside { } and [ ] a reference needs quotes: "${NAME}"' if any("${" in line for line in touched) else ""
+    return f"not YAML: {error.problem}{context}{hint}"
 
 
 def _mark(mark: Any) -> Mark:

@@ -94,6 +94,13 @@ def test_what_cannot_be_read_is_placed(tmp_path: Path, case: str) -> None:
     assert problems(tmp_path, text)[0].startswith(line)
 
 
+def test_a_reference_that_needs_quotes_is_recognised(tmp_path: Path) -> None:
+    (line,) = problems(tmp_path, "mcpServers:\n  a: {command: x, timeout: ${T}}\n")
+
+    assert line.startswith("gateway.yaml:2:29: not YAML: ")
+    assert line.endswith('; inside { } and [ ] a reference needs quotes: "${NAME}"')
+
+
 def test_duplicate_keys_are_found_on_every_level(tmp_path: Path) -> None:
     text = "mcpServers:\n  a:\n    command: x\n    env: {A: 1,\n      A: 2}\n    command: y\n"
 
