@@ -30,6 +30,11 @@ class Identity:
     def __init__(self, uid: int, gid: int, *, changes: bool) -> None:
         self.uid, self.gid, self.changes = uid, gid, changes
 
+    @property
+    def owns_nothing(self) -> bool:
+        """Whether no file and no other process on the host is this user's."""
+        return self.changes and _FIRST_UID <= self.uid < _FIRST_UID + _UIDS
+
 
 def choose_identity(workdir: str | None) -> Identity:
     """Our own user; but as root the owner of the working directory, or a user that no other run is."""
@@ -59,7 +64,7 @@ def _free_uid() -> int:
 
 def thread_limit(spec: Spec, identity: Identity) -> int:
     """RLIMIT_NPROC counts all of a user's threads, so what runs already is added."""
-    before = 0 if identity.changes and identity.uid >= _FIRST_UID else processes.threads_of_user(identity.uid)
+    before = 0 if identity.owns_nothing else processes.threads_of_user(identity.uid)
     return before + spec.limits.pids + _SPARE_THREADS
 
 
@@ -107,7 +112,7 @@ def _prefer_for_killing() -> None:
         pass  # only a preference, and /proc may be absent
 
 
-def landlocked(spec: Spec, writable: list[str], *, cgroup: bool, own_user: bool) -> None:
+def landlocked(spec: Spec, writable: list[str], *, cgroup: bool, owns_nothing: bool) -> None:
     """The layers that bubblewrap brings by itself: no new privileges, Landlock, and the seccomp filter on top."""
     linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
     version = landlock.abi()
@@ -120,7 +125,7 @@ def landlocked(spec: Spec, writable: list[str], *, cgroup: bool, own_user: bool)
     landlock.restrict(rules, network=spec.network)
     families = (seccomp.AF_INET, seccomp.AF_INET6, seccomp.AF_NETLINK) if spec.network else ()
     signals = version >= landlock.FULL_ABI
-    linux.install_filter(seccomp.build(families, memfd=cgroup, signals=signals, by_path=not own_user))
+    linux.install_filter(seccomp.build(families, memfd=cgroup, signals=signals, by_path=owns_nothing))
 
 
 def become(argv: list[str], env: dict[str, str]) -> None:

@@ -176,9 +176,8 @@ class Run:
         assert scratch is not None
         confine.lower(spec, self._identity, self._threads)
         os.chdir(spec.workdir or scratch.work)
-        own_user = not self._identity.changes
         writable = [scratch.path, *([spec.workdir] if spec.workdir else [])]
-        confine.landlocked(spec, writable, cgroup=self._group is not None, own_user=own_user)
+        confine.landlocked(spec, writable, cgroup=self._group is not None, owns_nothing=self._identity.owns_nothing)
         confine.become(spec.argv, confine.environment(spec, scratch.tmp))
 
     def supervise(self) -> None:
