@@ -34,6 +34,7 @@ class TieredCache(EntryCache):
         self._second = second
         self._generations = generations
         self._has_complained = False
+        self._promoted = 0
 
     def get(self, key: str, ttl: float | None = None) -> bytes | None:
         """As `Cache.get`; blocks on the second tier when memory has nothing."""
@@ -99,9 +100,8 @@ class TieredCache(EntryCache):
         second = self._second.stats()
         return replace(
             memory,
-            hits=memory.hits + second.hits,
-            misses=max(memory.misses - second.hits, 0),
-            stale=memory.stale + second.stale,
+            hits=memory.hits + self._promoted,
+            misses=max(memory.misses - self._promoted, 0),
             dropped=second.dropped,
             tiers={"memory": memory, "disk": second},
         )
@@ -116,6 +116,7 @@ class TieredCache(EntryCache):
             return None
         if entry.generation < self._generations.current(entry.server):
             return None
+        self._promoted += 1
         self._memory.store(key, entry)
         return entry
 
