@@ -77,7 +77,8 @@ class MemoryCache(EntryCache):
             self._entries[key] = entry
             self._bytes += size
             while self._bytes > self.max_bytes or len(self._entries) > self.max_entries:
-                self._remove(next(iter(self._entries)))
+                oldest, evicted = self._entries.popitem(last=False)
+                self._bytes -= _size(oldest, evicted)
                 self._evicted += 1
 
     def clear(self, server: str | None = None, older_than_s: float | None = None) -> int:
@@ -85,7 +86,7 @@ class MemoryCache(EntryCache):
         with self._lock:
             doomed = [
                 key
-                for key, entry in self._entries.items()
+                for key, entry in list(dict.items(self._entries))  # unlike its own view, blind to `move_to_end`
                 if (server is None or entry.server == server) and entry.stored_at <= newest_at
             ]
             for key in doomed:
