@@ -141,7 +141,8 @@ def _connect_request(to: Address, proxy: Address) -> bytes:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, ssl.SSLError):
-        return f"TLS failed: {error.reason or 'handshake'}".lower().replace("_", " ")
+        reason = (error.reason or "handshake").lower().replace("_", " ")
+        return f"TLS failed: {reason}"
     if isinstance(error, ConnectionRefusedError):
         return "connection refused"
     return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__

@@ -6,6 +6,7 @@ from typing import Any
 
 from mcp_gateway.upstream.dispatch.http import HttpDispatcher
 from mcp_gateway.upstream.dispatch.sse import SseDispatcher
+
 from tests.fakes.http_server import Request, Wire
 from tests.upstream.dispatch.pipes import unheard
 
@@ -21,11 +22,11 @@ def sse(url: str, **more: Any) -> SseDispatcher:
     return SseDispatcher("fake", url, **{"headers": {}, "tls": None, "proxy": None, "listener": unheard, **more})
 
 
-async def handshake(dispatcher: HttpDispatcher | SseDispatcher, revision: str = LEGACY) -> None:
+async def handshake(dispatcher: HttpDispatcher | SseDispatcher, revision: str = LEGACY, **capabilities: Any) -> None:
     """What the owner of a legacy connection does first."""
     await dispatcher.call(
         "initialize",
-        {"protocolVersion": revision, "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}},
+        {"protocolVersion": revision, "capabilities": capabilities, "clientInfo": {"name": "test", "version": "1"}},
     )
     dispatcher.negotiated(revision)
     await dispatcher.notify("notifications/initialized")

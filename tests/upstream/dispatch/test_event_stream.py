@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from mcp_gateway.upstream.dispatch.event_stream import EventStream, EventTooLarge, ServerSentEvent
 
 
@@ -96,6 +97,6 @@ def test_where_the_chunks_are_cut_makes_no_difference(lines: list[tuple[bytes, b
     expected = whole.feed(stream)
     pieces = EventStream(10_000)
     edges = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
-    got = [event for start, end in zip(edges, edges[1:], strict=False) for event in pieces.feed(stream[start:end])]
+    got = [event for start, end in pairwise(edges) for event in pieces.feed(stream[start:end])]
     assert got == expected
     assert (pieces.last_event_id, pieces.retry_ms) == (whole.last_event_id, whole.retry_ms)

@@ -6,9 +6,9 @@ from typing import Any
 
 import anyio
 import pytest
-
 from mcp_gateway.errors import InvalidParams, RpcError, UpstreamDisconnected
 from mcp_gateway.wire import Raw, RawParams, loads
+
 from tests.fakes.http_server import Request, Wire, scripted
 from tests.upstream.dispatch.https import LEGACY, MODERN, echo, handshake, http
 from tests.upstream.dispatch.pipes import Remembering, ask, wait_forever

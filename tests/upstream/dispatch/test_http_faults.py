@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 import pytest
-
 from mcp_gateway.errors import (
     GatewayError,
     UpstreamDisconnected,
@@ -15,6 +14,7 @@ from mcp_gateway.errors import (
     UpstreamProtocolError,
     UpstreamUnavailable,
 )
+
 from tests.fakes.http_server import Request, Wire, scripted
 from tests.upstream.dispatch.https import echo, http
 from tests.upstream.dispatch.pipes import ask, wait_forever
@@ -257,7 +257,7 @@ async def test_a_stream_left_open_after_its_answer_does_not_delay_the_answer() -
 async def test_a_sink_that_fails_does_not_end_the_call() -> None:
     class Broken:
         owner = "client"
-        token = None
+        token: str | int | None = None
 
         def notify(self, method: str, params: object) -> None:
             raise RuntimeError("a door's fault")

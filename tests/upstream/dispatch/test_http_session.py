@@ -7,9 +7,9 @@ from typing import Any
 
 import anyio
 import pytest
-
 from mcp_gateway.errors import UpstreamDisconnected, UpstreamProtocolError
 from mcp_gateway.wire import RawParams
+
 from tests.fakes.http_server import Request, Wire, scripted
 from tests.upstream.dispatch.https import LEGACY, MODERN, echo, handshake, http, polite
 from tests.upstream.dispatch.pipes import Remembering, ask

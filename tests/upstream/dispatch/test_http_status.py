@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-
 from mcp_gateway.errors import (
     GatewayError,
     RpcError,
@@ -16,6 +15,7 @@ from mcp_gateway.errors import (
 )
 from mcp_gateway.upstream.dispatch.http import SessionExpired
 from mcp_gateway.upstream.dispatch.status import retry_after_s
+
 from tests.fakes.http_server import Request, Wire, scripted
 from tests.upstream.dispatch.https import echo, handshake, http, polite
 from tests.upstream.dispatch.pipes import ask
