@@ -101,8 +101,10 @@ def stop_itself(request: Message) -> None:
 
 
 def leave_grandchild(request: Message) -> None:
-    """A grandchild in our group that holds all three pipes."""
-    child = subprocess.Popen([sys.executable, "-I", "-S", "-c", "import time; time.sleep(600)"])
+    """A grandchild that holds all three pipes, in our group unless it escapes."""
+    escapes = (request.get("params") or {}).get("escapes", False)
+    command = [sys.executable, "-I", "-S", "-c", "import time; time.sleep(600)"]
+    child = subprocess.Popen(command, start_new_session=escapes)
     answer(request, {"pid": child.pid})
 
 

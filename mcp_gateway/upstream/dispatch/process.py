@@ -134,7 +134,7 @@ class ChildProcess(asyncio.SubprocessProtocol):
                     break
                 self._signal_group(signum)
             await _happens_within(self._exited, KILL_GRACE_S)
-            if _STDIN not in self._lost_pipes:
+            if _STDIN not in self._lost_pipes and self.buffered_bytes:
                 self._stdin.abort()  # what it never read would keep the pipe open
             for pipe in (self._transport, *self._pipes):
                 pipe.close()

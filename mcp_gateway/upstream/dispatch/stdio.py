@@ -219,8 +219,6 @@ class StdioDispatcher(Dispatcher):
     def _on_question(self, id: RequestId, method: str, params: RawParams) -> None:
         if self.revision is not None and is_modern(self.revision):
             self.count("forbidden_question")  # neither may it ask nor may we answer (2026-07-28, transports/stdio)
-        elif self._closing:
-            self.count("late_question")
         elif not self._midcall.question(id, method, params):
             self.count("question_flood")
             if not self._child.blocked:  # refusals must not pile up for a child that does not read

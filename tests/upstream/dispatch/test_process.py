@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -82,6 +84,16 @@ async def test_a_grandchild_that_holds_the_pipes_ends_with_a_crashed_child() -> 
         with anyio.fail_after(5), pytest.raises(UpstreamDisconnected):
             await dispatcher.call("die", {})
         assert await anyio.to_thread.run_sync(survivors, mark, 1.0) == []
+
+
+async def test_a_grandchild_that_escaped_with_the_pipes_does_not_hide_the_end() -> None:
+    async with child() as dispatcher:
+        escaped = (await ask(dispatcher, "leave_grandchild", {"escapes": True}))["pid"]
+        try:
+            with anyio.fail_after(NOTICED_WITHIN_S + SLACK_S), pytest.raises(UpstreamDisconnected, match="code 3"):
+                await dispatcher.call("die", {})
+        finally:
+            os.kill(escaped, signal.SIGKILL)
 
 
 # A child that is ended.

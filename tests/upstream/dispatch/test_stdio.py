@@ -255,6 +255,18 @@ async def test_calls_wait_for_a_child_that_stops_reading_and_can_be_cancelled() 
         assert dispatcher.failure is None
 
 
+async def test_writers_go_on_when_the_child_reads_again() -> None:
+    pad = "x" * 3_000_000
+    async with child() as dispatcher, anyio.create_task_group() as group:
+        for _ in range(5):
+            group.start_soon(dispatcher.call, "echo", {"pad": pad})
+        await anyio.lowlevel.checkpoint()
+        assert dispatcher.buffered_bytes > 1_000_000
+        with anyio.fail_after(5):
+            await dispatcher.notify("notifications/roots/list_changed")
+            assert await answers(dispatcher)
+
+
 async def test_writers_that_wait_are_told_when_the_connection_closes() -> None:
     dispatcher = child("not_reading")
 
