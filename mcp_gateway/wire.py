@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -71,7 +72,8 @@ _decode_any = msgspec.json.Decoder().decode
 encode = msgspec.json.Encoder().encode
 """Encode a value compactly; `Raw` members are copied as they are. Raises UnicodeEncodeError on a lone surrogate."""
 
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_STEPS = bytes.maketrans(b"{[}]", b"\x01\x01\xff\xff")  # read as signed: one level up, one level down
+_UNSTRUCTURAL = bytes(set(range(256)) - set(b'{[}]"'))
 _SURROGATE = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
 )
@@ -125,14 +127,10 @@ def check(message: bytes) -> None:
 
 
 def _depth(message: bytes) -> int:
-    deepest = depth = 0
-    for byte in _STRING.sub(b"", message):
-        if byte in b"{[":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif byte in b"}]":
-            depth -= 1
-    return deepest
+    """Brackets outside strings, summed up at C speed. No pattern: on unterminated strings one took quadratic time."""
+    unescaped = message.replace(b"\\\\", b"").replace(b'\\"', b"")
+    outside = b"".join(unescaped.translate(_STEPS, _UNSTRUCTURAL).split(b'"')[::2])
+    return max(accumulate(memoryview(outside).cast("b")), default=0)
 
 
 def has_lone_surrogate(message: bytes) -> bool:

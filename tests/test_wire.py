@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -150,3 +151,11 @@ def test_a_message_of_ours_is_one_compact_line_around_raw_parts(message: bytes, 
 def test_a_lone_surrogate_cannot_be_encoded() -> None:
     with pytest.raises(UnicodeEncodeError):
         encode("\ud800")
+
+
+def test_unterminated_strings_are_refused_in_linear_time() -> None:
+    message = b"[" * 101 + b'"' + b'\\"' * 100_000
+    began_s = time.process_time()
+    with pytest.raises(Malformed):
+        decode(message)
+    assert time.process_time() - began_s < 0.5
