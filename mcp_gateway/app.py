@@ -27,7 +27,7 @@ from mcp_gateway.downstream import views
 from mcp_gateway.downstream.endpoint import Endpoint
 from mcp_gateway.downstream.http import HttpRules, http_app
 from mcp_gateway.downstream.runfile import RunFile
-from mcp_gateway.downstream.server import HttpServer, address, bind
+from mcp_gateway.downstream.server import HttpServer, Transport, address, bind
 from mcp_gateway.downstream.sessions import Sessions
 from mcp_gateway.downstream.stdio import stdio_streams
 from mcp_gateway.errors import BadConfig
@@ -97,9 +97,10 @@ class App:
         Raises BadConfig, PortBusy.
         """
         listener = bind(host, port)
-        url = address(listener)
+        transport = self._transport()
+        url = address(listener, transport)
         app = http_app(self.gateway, self.endpoint, self._http_rules(host), self.status)
-        server = HttpServer(app, self.endpoint.in_flight, on_started=lambda: self._ready(url, on_ready))
+        server = HttpServer(app, self.endpoint.in_flight, lambda: self._ready(url, on_ready), transport)
         try:
             async with self.running() as group:
                 group.start_soon(self._obey_signals, server.stop, server.stop_now)
@@ -135,6 +136,13 @@ class App:
     def _ready(self, url: str, on_ready: Callable[[str], None]) -> None:
         self._run_file.write(url)
         on_ready(url)
+
+    def _transport(self) -> Transport:
+        server = self.config.server
+        proxies = server.trusted_proxies
+        if server.tls is None:
+            return Transport(trusted_proxies=proxies)
+        return Transport(str(server.tls.cert), str(server.tls.key), proxies)
 
     def _http_rules(self, host: str) -> HttpRules:
         server, limits = self.config.server, self.config.limits

@@ -10,6 +10,7 @@ import logging
 import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from ipaddress import ip_address
 
@@ -60,10 +61,25 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+@dataclass(frozen=True, slots=True)
+class Transport:
+    """How the HTTP doors are reached: PEM files for https, and the proxies whose `X-Forwarded-*` is believed."""
+
+    certificate: str | None = None
+    key: str | None = None
+    trusted_proxies: tuple[str, ...] = ()
+
+    @property
+    def scheme(self) -> str:
+        return "http" if self.certificate is None else "https"
+
+
 class HttpServer(uvicorn.Server):
     """uvicorn without its signal handlers; `stop` drains first."""
 
-    def __init__(self, app: ASGIApp, in_flight: InFlight, on_started: Callable[[], None]) -> None:
+    def __init__(
+        self, app: ASGIApp, in_flight: InFlight, on_started: Callable[[], None], transport: Transport
+    ) -> None:
         loop = "uvloop" if find_spec("uvloop") else "asyncio"
         super().__init__(
             uvicorn.Config(
@@ -75,6 +91,10 @@ class HttpServer(uvicorn.Server):
                 lifespan="on",
                 server_header=False,
                 timeout_graceful_shutdown=2,
+                ssl_certfile=transport.certificate,
+                ssl_keyfile=transport.key,
+                proxy_headers=bool(transport.trusted_proxies),
+                forwarded_allow_ips=list(transport.trusted_proxies),
             )
         )
         AppStatus.enable_automatic_graceful_drain = False
@@ -105,7 +125,7 @@ class HttpServer(uvicorn.Server):
         self.should_exit = self.force_exit = True
 
 
-def address(listener: socket.socket) -> str:
-    """`http://HOST:PORT` of a listening socket."""
+def address(listener: socket.socket, transport: Transport) -> str:
+    """`http://HOST:PORT` or `https://HOST:PORT` of a listening socket."""
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{transport.scheme}://[{host}]:{port}" if ":" in host else f"{transport.scheme}://{host}:{port}"
