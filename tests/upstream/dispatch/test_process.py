@@ -80,7 +80,7 @@ async def test_a_grandchild_that_holds_the_pipes_ends_with_a_crashed_child() -> 
     mark = new_mark()
     async with child(env=mark) as dispatcher:
         await ask(dispatcher, "leave_grandchild")
-        assert len(alive(mark)) == 2
+        await until(lambda: len(alive(mark)) == 2)
         with anyio.fail_after(5), pytest.raises(UpstreamDisconnected):
             await dispatcher.call("die", {})
         assert await anyio.to_thread.run_sync(survivors, mark, 1.0) == []
@@ -144,7 +144,7 @@ async def test_whatever_it_does_a_child_is_gone_in_time(mode: str, leave: Callab
         await leave(dispatcher)  # type: ignore[misc]  # a coroutine function, kept in a table
         began_s = time.monotonic()
     assert time.monotonic() - began_s < STOPPED_WITHIN_S
-    assert alive(mark) == []
+    assert await anyio.to_thread.run_sync(survivors, mark, 0.5) == []  # a killed grandchild is not ours to wait for
     assert dispatcher.failure is None
 
 
