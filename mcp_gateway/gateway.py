@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -58,6 +59,9 @@ LISTINGS: Final[Mapping[str, Kind]] = {
 FIRST_LISTING_WAIT_S = 3.0
 """How long the first listing of a process waits for servers that are neither ready nor failed (design, decision 3)."""
 
+FIRST_CALL_WAIT_S = 30.0
+"""How long a call to a server that is still starting waits, when the caller sets no deadline (`startup_timeout`)."""
+
 CATALOG_DEBOUNCE_S = 0.1
 """Changes of the merged view within this time are announced once (protocol facts, section 3: about 100 ms)."""
 
@@ -94,7 +98,7 @@ class Gateway:
         self._announced = self._catalog
         self._stale = True
         self._offers_changed = anyio.Event()
-        self._subscribers: dict[Route, set[str]] = {}
+        self._subscribers: dict[tuple[MCPAgent, str], set[str]] = {}
         self._log_levels: dict[str, str] = {}
         self._vendor_owners: dict[str, str] = {}
         events.subscribe(self._hear)
@@ -116,7 +120,7 @@ class Gateway:
         call.sink = sink
         if (kind := LISTINGS.get(call.method)) is not None:
             return await self.listing(kind, call)
-        call.route = self._resolve(call)
+        call.route = await self._resolve_in_time(call)
         try:
             return await self._walk(call)
         except CallerError:
@@ -125,6 +129,19 @@ class Gateway:
             if call.method != "tools/call":
                 raise
             return self._failed(call, failure)
+
+    async def _resolve_in_time(self, call: Call) -> Route | None:
+        """As `_resolve`; a name that a server never heard of so far may bring is waited for (design, decision 3)."""
+        with suppress(UnknownName):
+            return self._resolve(call)
+        name = call.params.get("name")
+        if name is None:
+            await self.upstreams.settled(FIRST_LISTING_WAIT_S)
+        else:
+            limit_s = FIRST_CALL_WAIT_S if call.deadline_s is None else call.deadline_s
+            prefixes, text = self.catalog.prefixes, _text(call.params, "name")
+            await self.upstreams.settled(limit_s, lambda server: text.startswith(prefixes.get(server, "")))
+        return self._resolve(call)
 
     def _resolve(self, call: Call) -> Route | None:
         """The route of the call's target; None for methods that name none. Raises UnknownName, InvalidParams."""
@@ -219,32 +236,36 @@ class Gateway:
         raise UnknownMethod(call.method)
 
     async def _subscription(self, call: Call) -> Raw:
-        """Clients share one upstream subscription per resource: the first opens it, the last ends it."""
-        assert call.route is not None
-        subscribers = self._subscribers.setdefault(call.route, set())
-        if call.method == "resources/subscribe":
-            subscribers.add(call.client.key)
-            if len(subscribers) == 1:
-                await self._agent_of(call.route).subscribe(call.route.name)
-        else:
-            await self._unsubscribe(call.route, call.client.key)
+        """Clients of one connection share a subscription per resource: the first opens it, the last ends it."""
+        route, server = call.route, call.route.server if call.route else None
+        assert route is not None
+        assert server is not None, "built-ins have no resources"
+        line = self.upstreams.agent_for(server, call.client, call.principal), route.name
+        if call.method == "resources/unsubscribe":
+            await self._unsubscribe(line, call.client.key)
+            return _EMPTY
+        subscribers = self._subscribers.setdefault(line, set())
+        subscribers.add(call.client.key)
+        if len(subscribers) == 1:
+            await line[0].subscribe(route.name)
         return _EMPTY
 
-    async def _unsubscribe(self, route: Route, key: str) -> None:
-        subscribers = self._subscribers.get(route, set())
+    async def _unsubscribe(self, line: tuple[MCPAgent, str], key: str) -> None:
+        subscribers = self._subscribers.get(line, set())
         subscribers.discard(key)
-        if not subscribers:
-            self._subscribers.pop(route, None)
-            await self._agent_of(route).unsubscribe(route.name)
+        if not subscribers and self._subscribers.pop(line, None) is not None:
+            agent, uri = line
+            await agent.unsubscribe(uri)
 
     def subscribers(self, server: str, uri: str) -> tuple[str, frozenset[str]]:
         """For an upstream's own URI: the URI clients know, and the keys of the clients that subscribed to it."""
-        exposed = self.catalog.exposed_uri(server, uri)
-        keys: set[str] = set()
-        for route, subscribed in self._subscribers.items():
-            if route.server == server and route.name == uri:
-                keys |= subscribed
-        return exposed, frozenset(keys)
+        keys = {
+            key
+            for (agent, subscribed), keys in self._subscribers.items()
+            if agent.name == server and subscribed == uri
+            for key in keys
+        }
+        return self.catalog.exposed_uri(server, uri), frozenset(keys)
 
     async def _set_log_level(self, call: Call) -> Raw:
         level = _text(call.params, "level")
@@ -268,20 +289,16 @@ class Gateway:
     async def release(self, client: Client) -> None:
         """A client's session has ended: whatever it had to itself is given back."""
         self._log_levels.pop(client.key, None)
-        self.upstreams.release(client)
-        for route in [route for route, keys in self._subscribers.items() if client.key in keys]:
+        for line in [line for line, keys in self._subscribers.items() if client.key in keys]:
             try:
-                await self._unsubscribe(route, client.key)
+                await self._unsubscribe(line, client.key)
             except (GatewayError, RpcError) as failure:
-                logger.info("gateway.unsubscribe_failed server=%s reason=%s", route.server, type(failure).__name__)
+                logger.info("gateway.unsubscribe_failed server=%s reason=%s", line[0].name, type(failure).__name__)
+        self.upstreams.release(client)
 
     def _completes(self, server: str) -> bool:
         offer = self.upstreams.offers.get(server)
         return offer is not None and "completions" in offer.capabilities
-
-    def _agent_of(self, route: Route) -> MCPAgent:
-        assert route.server is not None
-        return self.upstreams.agent(route.server)
 
     # -- the directory -------------------------------------------------------------------------------------------
 

@@ -53,7 +53,8 @@ def merge(
     expose: ExposeRules,
     builtins: Iterable[Mapping[str, Any]],
 ) -> Merged:
-    prefixes = slugs([offer.server for offer in offers], rules)
+    # Of every configured server, up or not: a name must not change because another server came or went.
+    prefixes = slugs(list(dict.fromkeys([*rules, *(offer.server for offer in offers)])), rules)
     merged = Merged({kind: [] for kind in Kind}, Uris(prefixes), prefixes, Namer(expose, prefixes))
     for tool in builtins:
         _add_builtin(merged, fields(encode(tool)))

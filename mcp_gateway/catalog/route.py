@@ -47,4 +47,4 @@ class Route:
     server: str | None
     exposed: str
     name: str
-    header_params: Mapping[tuple[str, ...], str] = field(default_factory=dict)
+    header_params: Mapping[tuple[str, ...], str] = field(default_factory=dict, hash=False)

@@ -155,8 +155,17 @@ class _Vetting:
             self.drop_null(name, entry, "arguments")
         for field, shape in shapes.OPTIONAL[self.kind].items():
             if field in entry and not shapes.fits(shape, entry[field]):
-                self.drop(name, entry, field)
+                self.mend(name, entry, field, shape)
         return entry
+
+    def mend(self, name: str, entry: Entry, field: str, shape: msgspec.json.Decoder[Any]) -> None:
+        """A field that typed clients would refuse: without its null members if that is all, else not at all."""
+        pruned = _without_nulls(entry[field])
+        if pruned is None or not shapes.fits(shape, pruned):
+            self.drop(name, entry, field)
+            return
+        entry[field] = pruned
+        self.note(Code.BAD_FIELD, name, f"{field} has members that are null: these were dropped")
 
     def check_uri(self, uri: str, entry: Entry) -> None:
         if self.kind not in {Kind.RESOURCE, Kind.TEMPLATE}:
@@ -214,6 +223,15 @@ def _decoded(raw: Raw) -> Entry:
     except Malformed as malformed:
         raise _Broken(Code.BAD_ENTRY, f"not a definition: {malformed}") from None
     return entry
+
+
+def _without_nulls(value: Raw) -> Raw | None:
+    """An object without its null members; None when it is no object."""
+    try:
+        members = fields(value)
+    except Malformed:
+        return None
+    return Raw(encode({key: member for key, member in members.items() if bytes(member) != b"null"}))
 
 
 def _text_in(entry: Entry, field: str) -> str | None:

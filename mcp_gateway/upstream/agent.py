@@ -495,7 +495,7 @@ class MCPAgent:
         """Seconds until the connection counts as unused; None when it never does."""
         if self.rules.idle_stop_s is None:
             return None
-        if self.slots.in_flight:
+        if self.slots.in_flight or self.subscribed:
             return self.rules.idle_stop_s
         return max(0.0, self._last_used_s + self.rules.idle_stop_s - time.monotonic())
 

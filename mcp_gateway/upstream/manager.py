@@ -8,7 +8,7 @@ routes: those are the catalog's.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -93,7 +93,13 @@ class MCPAgentManager:
         self.offers = {name: self.offers[name] for name in wanted if name in self.offers and name not in self._disabled}
         for name, definition in wanted.items():
             if name not in self._shared and definition.disabled is None:
-                self._shared[name] = self._start(definition, UNION)
+                self._shared[name] = self._start(self._known(definition), UNION)
+
+    def _known(self, definition: Definition) -> Definition:
+        """A lazy upstream of which no offer is known has to be asked for it once."""
+        if definition.name in self.offers:
+            return definition
+        return replace(definition, rules=replace(definition.rules, lazy=False))
 
     def _end(self, name: str) -> None:
         self._shared.pop(name).scope.cancel()
@@ -179,15 +185,15 @@ class MCPAgentManager:
         """The known offers in the order of the file, which settles collisions."""
         return tuple(self.offers[name] for name in self._order if name in self.offers)
 
-    async def settled(self, within_s: float) -> None:
-        """Wait until every upstream has an offer or has failed once, at most `within_s` seconds."""
+    async def settled(self, within_s: float, concerned: Callable[[str], bool] = lambda server: True) -> None:
+        """Wait until every upstream that is `concerned` has an offer or has failed once, at most `within_s` seconds."""
         with anyio.move_on_after(within_s):
-            while any(self._is_unsettled(kept) for kept in self._shared.values()):
+            while any(concerned(name) and self._is_unsettled(kept) for name, kept in self._shared.items()):
                 await self._changed.wait()
 
     def _is_unsettled(self, kept: _Kept) -> bool:
         agent = kept.agent
-        if agent.name in self.offers or agent.rules.lazy:
+        if agent.name in self.offers:
             return False
         return agent.state in _UNSETTLED and not agent.failures
 
