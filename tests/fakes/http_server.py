@@ -127,13 +127,10 @@ class _Reader(asyncio.StreamReader):
 @asynccontextmanager
 async def scripted(script: Script, tls: ssl.SSLContext | None = None) -> AsyncIterator[ScriptedServer]:
     """Serve the script on a free port of the loopback."""
-    open_connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+    tasks: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         assert isinstance(reader, _Reader)
-        task = asyncio.current_task()
-        assert task is not None
-        open_connections[task] = writer
         server.connections += 1
         number = server.connections
         try:
@@ -143,22 +140,27 @@ async def scripted(script: Script, tls: ssl.SSLContext | None = None) -> AsyncIt
                 await _run(script, request, Wire(writer), reader, server)
         except (ConnectionError, asyncio.CancelledError):
             pass
-        finally:
-            del open_connections[task]
-            writer.transport.abort()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """A task that is cancelled before it begins closes nothing by itself, so its end is watched from outside."""
+        task = asyncio.ensure_future(serve(reader, writer))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+        task.add_done_callback(lambda _: writer.transport.abort())
 
     listening = await asyncio.get_running_loop().create_server(
-        lambda: asyncio.StreamReaderProtocol(_Reader(), serve), "127.0.0.1", 0, ssl=tls
+        lambda: asyncio.StreamReaderProtocol(_Reader(), accept), "127.0.0.1", 0, ssl=tls
     )
     server = ScriptedServer(listening.sockets[0].getsockname()[1], "https" if tls else "http")
     try:
         yield server
     finally:
         listening.close()
-        ending = list(open_connections)
+        ending = list(tasks)
         for task in ending:
             task.cancel()
-        await asyncio.gather(*ending)
+        await asyncio.gather(*ending, return_exceptions=True)
+        await asyncio.sleep(0)  # transports close one turn of the loop after they are told to
 
 
 async def _run(script: Script, request: Request, wire: Wire, reader: _Reader, server: ScriptedServer) -> None:
