@@ -20,6 +20,7 @@ import anyio.to_thread
 from mcp.server.runner import serve_dual_era_loop
 
 from mcp_gateway.builtin import ALL, MCPFunctions
+from mcp_gateway.cache import Scope, TieredCache, open_cache
 from mcp_gateway.call import Call, Client
 from mcp_gateway.catalog import ExposeRules, Kind, Prefix, SchemaCompat, ServerRules
 from mcp_gateway.config import Config, folders, load_config
@@ -33,10 +34,12 @@ from mcp_gateway.downstream.stdio import stdio_streams
 from mcp_gateway.errors import BadConfig
 from mcp_gateway.events import Events, OfferChanged
 from mcp_gateway.gateway import Gateway, Surface
+from mcp_gateway.middleware.cache import CacheMiddleware
+from mcp_gateway.middleware.cache_rules import CacheRules, Caching
 from mcp_gateway.middleware.heartbeat import Heartbeat
 from mcp_gateway.observe.logging import Redactor, configure_logging
 from mcp_gateway.revisions import LATEST_LEGACY
-from mcp_gateway.upstream.define import define
+from mcp_gateway.upstream.define import credential, define
 from mcp_gateway.upstream.definition import Definition
 from mcp_gateway.upstream.eras import EraBook
 from mcp_gateway.upstream.manager import MCPAgentManager
@@ -75,6 +78,11 @@ class App:
         self.upstreams = MCPAgentManager(self.events, EraBook(state / "eras.json"), saved)
         self.functions = MCPFunctions(_enabled(config), health=self._health)
         self.heartbeat = Heartbeat()
+        self.cache = _open_cache(config, folders(environ).cache)
+        self._cache_rules = CacheRules(caching(config), lambda: self.gateway.catalog)
+        self._cached = CacheMiddleware(
+            self.cache, self._cache_rules, lambda uri: self.gateway.catalog.owner(uri) is not None
+        )
         self.gateway = Gateway(
             self.upstreams,
             self.functions,
@@ -82,11 +90,13 @@ class App:
             surface(config),
             middleware=[
                 self.heartbeat,  # outermost: silence is broken whatever the layers below wait for
+                self._cached,  # innermost: whoever may not make a call may not have its kept answer either
             ],
         )
         self.sessions = Sessions(self.gateway)
         self.endpoint = Endpoint(self.gateway, self.sessions)
         self.events.subscribe(self.sessions.hear)
+        self.events.subscribe(self._cached.hear)
         self.events.subscribe(self._hear)
 
     # -- doors ---------------------------------------------------------------------------------------------------
@@ -160,7 +170,7 @@ class App:
     async def running(self) -> AsyncIterator[anyio.abc.TaskGroup]:
         """Everything that lives beside the doors; upstreams start at once and are waited for by nobody."""
         failure: Exception | None = None
-        async with anyio.create_task_group() as group:
+        async with anyio.create_task_group() as group, self._cached:
             await group.start(self.upstreams.run, self._definitions)
             group.start_soon(self.gateway.run)
             group.start_soon(self.sessions.run)
@@ -208,6 +218,7 @@ class App:
         self._definitions = definitions(config, self._environ)
         self.upstreams.apply(self._definitions)
         self.gateway.configure(surface(config))
+        self._cache_rules.configure(caching(config))
         logger.info("app.reloaded servers=%d", len(config.servers))
         return True
 
@@ -243,6 +254,9 @@ class App:
                 {key: server[key] for key in ("name", "state", "revision", "tools")} for server in summary["servers"]
             ],
         }
+
+    def _owns(self, uri: str) -> bool:
+        return self.gateway.catalog.owner(uri) is not None
 
     def _hear(self, event: object) -> None:
         if isinstance(event, OfferChanged):
@@ -292,6 +306,33 @@ def surface(config: Config) -> Surface:
             )
             for name, server in config.servers.items()
         },
+    )
+
+
+def caching(config: Config) -> dict[str, Caching]:
+    """Every server's `cache` entry, in the cache's terms."""
+    return {
+        name: Caching(
+            tools=tuple(server.cache.tools),
+            ttl_s=config.cache.ttl if server.cache.ttl is None else server.cache.ttl,
+            auto=server.cache.auto,
+            credential=credential(server),
+            scope=Scope.SESSION if server.isolation == "session" else Scope.PRINCIPAL,
+        )
+        for name, server in config.servers.items()
+    }
+
+
+def _open_cache(config: Config, folder: Path) -> TieredCache:
+    memory, disk = config.cache.memory, config.cache.disk
+    file = folder / f"{_file_key(config.path)}.sqlite"
+    path = {"auto": file, "off": None}.get(str(disk.path), Path(str(disk.path)))
+    return open_cache(
+        path=path,
+        max_entries=memory.max_entries,
+        max_bytes=memory.max_bytes,
+        max_disk_bytes=disk.max_bytes,
+        ttl_s=config.cache.ttl,
     )
 
 

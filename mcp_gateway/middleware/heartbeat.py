@@ -1,13 +1,15 @@
 """Progress of our own while a call is silent, for callers that gave a token.
 
 Hosts drop calls that say nothing (Claude Code, Codex and the TypeScript SDK reset
-their timeout on progress: hosts facts, 2.6). The upstream's own progress is passed
-on unchanged; ours stays between its values, since progress must increase
-(2025-11-25, basic/utilities/progress).
+their timeout on progress: hosts facts, 2.6). Progress must increase (2025-11-25,
+basic/utilities/progress): ours stays between the upstream's values, and one of those
+is changed only where it would not be above what the caller was told before, as in a
+second round of a call that starts at 0 again.
 """
 
 from __future__ import annotations
 
+import math
 import time
 
 import anyio
@@ -62,29 +64,44 @@ class _Pulse:
         self.token = sink.token
         self.started_s = self.spoke_s = time.monotonic()
         self._sink = sink
-        self._progress = 0.0
+        self._told: float | None = None
 
     def notify(self, method: str, params: RawParams) -> None:
         if method == "notifications/progress":
             self.spoke_s = time.monotonic()
-            self._progress = max(self._progress, _number(params.get("progress")))
+            params = self._increasing(params)
         self._sink.notify(method, params)
 
     def beat(self) -> None:
         self.spoke_s = time.monotonic()
-        self._progress += _STEP
+        self._told = 0.0 if self._told is None else _just_above(self._told)
         running_s = self.spoke_s - self.started_s
-        params = {"progress": self._progress, "message": f"still running after {running_s:.0f} s"}
+        params = {"progress": self._told, "message": f"still running after {running_s:.0f} s"}
         self._sink.notify("notifications/progress", params)
 
     async def request(self, method: str, params: RawParams) -> Raw:
         return await self._sink.request(method, params)
 
+    def _increasing(self, params: RawParams) -> RawParams:
+        """The upstream's progress; where it has not passed what the caller was told, just above that."""
+        progress = _number(params.get("progress"))
+        if progress is None:
+            return params
+        if self._told is not None and progress <= self._told:
+            progress = _just_above(self._told)
+            params = {**params, "progress": progress}
+        self._told = progress
+        return params
 
-def _number(value: object) -> float:
-    """A progress value as a number; whatever is none counts as no progress."""
+
+def _just_above(progress: float) -> float:
+    return max(progress + _STEP, math.nextafter(progress, math.inf))
+
+
+def _number(value: object) -> float | None:
+    """A progress value as a number; None when it is none."""
     try:
         plain = loads(value) if isinstance(value, Raw) else value
     except Malformed:
-        return 0.0
-    return float(plain) if isinstance(plain, int | float) else 0.0
+        return None
+    return float(plain) if isinstance(plain, int | float) else None

@@ -111,6 +111,12 @@ def _fingerprint(server: Server, environ: Mapping[str, str]) -> str:
     return _digest(["stdio", server.command, server.args, str(server.cwd), env, _program_version(server, environ)])
 
 
+def credential(server: Server) -> str:
+    """A digest of what calls to the server are authorized by: another credential may get another answer."""
+    secrets = server.env if isinstance(server, StdioServer) else server.headers
+    return _digest(sorted(_revealed(secrets).items()))
+
+
 def _program_version(server: StdioServer, environ: Mapping[str, str]) -> list[int]:
     path = child_environment(_revealed(server.env), environ).get("PATH", "")
     for folder in ("", *path.split(os.pathsep)):

@@ -1,0 +1,87 @@
+"""Which calls the cache may answer: the configuration and the catalog as one `CacheRule` per route.
+
+Tools are kept when their server's entry names them, or when it says `auto` and the
+tool calls itself read-only and idempotent (design, decision 1). Prompts and resources
+are kept for as long as the upstream itself says. Everything that may write makes what
+was kept from its server dead.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any, Final
+
+from mcp_gateway.cache import CacheRule, Scope, Use
+from mcp_gateway.call import Call
+from mcp_gateway.catalog import Catalog, CatalogEntry, Kind, Route
+from mcp_gateway.wire import encode
+
+_READS: Final = frozenset({"prompts/get", "resources/read"})
+
+
+@dataclass(frozen=True, slots=True)
+class Caching:
+    """One server's `cache` entry. `credential` is a digest of whatever its calls are authorized by."""
+
+    tools: tuple[str, ...] = ()
+    ttl_s: float = 300.0
+    auto: bool = False
+    credential: str = ""
+    scope: Scope = Scope.PRINCIPAL
+
+
+class CacheRules:
+    """`rule_for` of the cache: a table lookup per call, the table made anew when the catalog changes."""
+
+    def __init__(self, servers: Mapping[str, Caching], catalog: Callable[[], Catalog]) -> None:
+        self._servers = servers
+        self._catalog = catalog
+        self._version = ""
+        self._tools: dict[str, CacheRule] = {}
+
+    def configure(self, servers: Mapping[str, Caching]) -> None:
+        self._servers = servers
+        self._version = ""
+
+    def __call__(self, call: Call) -> CacheRule | None:
+        route = call.route
+        if route is None or route.server is None:
+            return None
+        if call.method == "tools/call":
+            return self._tool(route)
+        if call.method in _READS:
+            caching = self._servers.get(route.server, Caching())
+            return CacheRule(Use.KEEP, route.server, credential=caching.credential, scope=caching.scope)
+        return None
+
+    def _tool(self, route: Route) -> CacheRule | None:
+        catalog = self._catalog()
+        if catalog.version != self._version:
+            self._tools = {entry.route.exposed: self._of(entry) for entry in catalog.entries(Kind.TOOL)}
+            self._version = catalog.version
+        return self._tools.get(route.exposed)
+
+    def _of(self, entry: CatalogEntry) -> CacheRule:
+        server = entry.route.server or ""
+        caching = self._servers.get(server, Caching())
+        return CacheRule(
+            use=_use(entry, caching),
+            server=server,
+            ttl_s=caching.ttl_s,
+            definition=hashlib.sha256(encode(entry.definition)).hexdigest(),
+            credential=caching.credential,
+            scope=caching.scope,
+        )
+
+
+def _use(entry: CatalogEntry, caching: Caching) -> Use:
+    hints: Any = entry.definition.get("annotations")
+    reads = isinstance(hints, dict) and hints.get("readOnlyHint") is True
+    if any(fnmatchcase(entry.route.name, glob) for glob in caching.tools):
+        return Use.KEEP
+    if caching.auto and reads and hints.get("idempotentHint") is True:
+        return Use.KEEP
+    return Use.PASS if reads else Use.WRITE
