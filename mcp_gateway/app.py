@@ -30,7 +30,7 @@ from mcp_gateway.downstream.http import HttpRules, http_app
 from mcp_gateway.downstream.runfile import RunFile
 from mcp_gateway.downstream.server import HttpServer, Transport, address, bind
 from mcp_gateway.downstream.sessions import Sessions
-from mcp_gateway.downstream.stdio import stdio_streams
+from mcp_gateway.downstream.stdio import claim, stdio_streams
 from mcp_gateway.errors import BadConfig
 from mcp_gateway.events import Events, OfferChanged
 from mcp_gateway.gateway import Gateway, Surface
@@ -80,9 +80,7 @@ class App:
         self.heartbeat = Heartbeat()
         self.cache = _open_cache(config, folders(environ).cache)
         self._cache_rules = CacheRules(caching(config), lambda: self.gateway.catalog)
-        self._cached = CacheMiddleware(
-            self.cache, self._cache_rules, lambda uri: self.gateway.catalog.owner(uri) is not None
-        )
+        self._cached = CacheMiddleware(self.cache, self._cache_rules, self._owns)
         self.gateway = Gateway(
             self.upstreams,
             self.functions,
@@ -121,15 +119,13 @@ class App:
 
     async def serve_stdio(self) -> None:
         """Serve standard input and output until the input ends or a signal arrives."""
-        limit = self.config.limits.max_body
-        async with (
-            self.running() as group,
-            stdio_streams(limit, self.endpoint.in_flight) as (incoming, outgoing),
-        ):
-            ended = anyio.CancelScope()
-            group.start_soon(self._obey_signals, _async(ended.cancel), ended.cancel)
-            with ended:
-                await serve_dual_era_loop(self.endpoint.server, incoming, outgoing, lifespan_state=None)
+        input_fd, output_fd = claim()
+        stopping = anyio.Event()
+        async with self.running() as group:
+            with anyio.CancelScope() as serving:
+                group.start_soon(self._obey_signals, _async(stopping.set), serving.cancel)
+                async with stdio_streams(input_fd, output_fd, self.config.limits.max_body, stopping) as streams:
+                    await serve_dual_era_loop(self.endpoint.server, *streams, lifespan_state=None)
 
     async def call_tool(self, tool: str, arguments: Mapping[str, Any], deadline_s: float | None) -> dict[str, Any]:
         """Call one tool for the command line. Raises GatewayError; an upstream's JSON-RPC error becomes one.

@@ -1,0 +1,103 @@
+"""Which calls may be answered from the cache: decision 1 of the design, row by row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from mcp_gateway.cache import Scope, Use
+from mcp_gateway.call import Call, Client
+from mcp_gateway.catalog import Catalog, Kind, Offer, read_pages
+from mcp_gateway.middleware.cache_rules import CacheRules, Caching
+from mcp_gateway.wire import Raw, encode
+
+READ_ONLY = {"readOnlyHint": True}
+SAFE = {"readOnlyHint": True, "idempotentHint": True}
+
+
+def catalog(**annotations: Any) -> Catalog:
+    """A server `up` with a tool for each name, and one prompt."""
+    tools = [
+        {"name": name, "inputSchema": {"type": "object"}, "annotations": hints} for name, hints in annotations.items()
+    ]
+    parts = (
+        read_pages(Kind.TOOL, "up", [Raw(encode({"tools": tools}))]),
+        read_pages(Kind.PROMPT, "up", [Raw(encode({"prompts": [{"name": "greet"}]}))]),
+    )
+    return Catalog.build((Offer("up", "2025-11-25", parts),), builtins=[{"name": "sysinfo", "annotations": SAFE}])
+
+
+def call(built: Catalog, name: str, method: str = "tools/call") -> Call:
+    kind = Kind.TOOL if method == "tools/call" else Kind.PROMPT
+    return Call(method, {"name": name}, Client("c"), route=built.find(kind, name))
+
+
+@pytest.mark.parametrize(
+    ("caching", "hints", "use"),
+    [
+        (Caching(), SAFE, Use.PASS),
+        (Caching(), READ_ONLY, Use.PASS),
+        (Caching(), {}, Use.WRITE),
+        (Caching(auto=True), SAFE, Use.KEEP),
+        (Caching(auto=True), READ_ONLY, Use.PASS),
+        (Caching(auto=True), {"idempotentHint": True}, Use.WRITE),
+        (Caching(tools=("t*",)), {}, Use.KEEP),
+        (Caching(tools=("other",)), {}, Use.WRITE),
+        (Caching(tools=("other",)), SAFE, Use.PASS),
+    ],
+)
+def test_a_tool_is_kept_only_where_the_file_or_both_hints_say_so(
+    caching: Caching, hints: dict[str, bool], use: Use
+) -> None:
+    built = catalog(tool=hints)
+    rule = CacheRules({"up": caching}, lambda: built)(call(built, "up__tool"))
+    assert rule is not None
+    assert rule.use is use
+
+
+def test_a_builtin_is_never_kept() -> None:
+    built = catalog(tool=SAFE)
+    assert CacheRules({}, lambda: built)(call(built, "sysinfo")) is None
+
+
+def test_a_method_without_a_name_is_never_kept() -> None:
+    built = catalog(tool=SAFE)
+    assert CacheRules({}, lambda: built)(Call("vendor/x", {}, Client("c"))) is None
+
+
+def test_completions_are_never_kept() -> None:
+    built = catalog(tool=SAFE)
+    asked = call(built, "up__greet", "completion/complete")
+    assert CacheRules({"up": Caching(auto=True)}, lambda: built)(asked) is None
+
+
+def test_a_prompt_is_kept_for_as_long_as_the_upstream_says() -> None:
+    built = catalog(tool=SAFE)
+    rule = CacheRules({"up": Caching(credential="c", scope=Scope.SESSION)}, lambda: built)(
+        call(built, "up__greet", "prompts/get")
+    )
+    assert rule is not None
+    assert (rule.use, rule.ttl_s, rule.credential, rule.scope) == (Use.KEEP, None, "c", Scope.SESSION)
+
+
+def test_a_changed_definition_is_another_rule() -> None:
+    first, second = catalog(tool=SAFE), catalog(tool=SAFE | {"title": "new"})
+    now = first
+    rules = CacheRules({"up": Caching(auto=True)}, lambda: now)
+    before = rules(call(first, "up__tool"))
+    now = second
+    after = rules(call(second, "up__tool"))
+    assert before is not None
+    assert after is not None
+    assert before.definition != after.definition
+
+
+def test_a_changed_configuration_counts_at_once() -> None:
+    built = catalog(tool=SAFE)
+    rules = CacheRules({}, lambda: built)
+    before = rules(call(built, "up__tool"))
+    rules.configure({"up": Caching(auto=True, ttl_s=7.0)})
+    after = rules(call(built, "up__tool"))
+    assert before is not None
+    assert after is not None
+    assert (before.use, after.use, after.ttl_s) == (Use.PASS, Use.KEEP, 7.0)
