@@ -38,6 +38,12 @@ from mcp_gateway.wire import Malformed, Raw, RawParams, encode, fields, loads
 MAX_ROUNDS = 10
 """Rounds of questions one call may cause (protocol facts, 4.2)."""
 
+BACK_OFF_S = 0.05
+LONGEST_BACK_OFF_S = 0.25
+"""Before a retry that answers nothing (protocol facts, 4.2)."""
+
+ASKABLE = ("sampling/createMessage", "elicitation/create", "roots/list")
+
 PUSHABLE = ("sampling", "elicitation", "roots")
 """Capabilities that a legacy client can be asked for over its session."""
 
@@ -178,33 +184,50 @@ async def _drive(
     link: Link, call: Call, params: RawParams, headers: Mapping[str, str] | None, sink: Sink, raw: Raw
 ) -> Raw:
     """Put a modern upstream's questions to a legacy caller until the result is complete (protocol facts, 4.2)."""
-    for _ in range(MAX_ROUNDS):
+    for round in range(MAX_ROUNDS):
         result = _result(raw)
         if bytes(result.get("resultType", b"")) != b'"input_required"':
             return raw
-        retry = {**params, "inputResponses": await _answers(sink, result.get("inputRequests"))}
+        retry = dict(params)
+        if "inputRequests" in result:
+            retry["inputResponses"] = await _answers(sink, _questions(result["inputRequests"]))
+        else:
+            await anyio.sleep(min(BACK_OFF_S * 2**round, LONGEST_BACK_OFF_S))
         if "requestState" in result:
             retry["requestState"] = result["requestState"]
         raw = await link.dispatcher.call(call.method, retry, sink, headers=headers)
     raise RpcError.of(INTERNAL_ERROR, f"the upstream asked for input more than {MAX_ROUNDS} times")
 
 
-async def _answers(sink: Sink, questions: Raw | None) -> dict[str, Raw]:
+def _questions(raw: Raw) -> dict[str, tuple[str, RawParams]]:
+    """Key -> method and params. Raises UpstreamProtocolError for anything a client cannot be asked."""
+    questions: dict[str, tuple[str, RawParams]] = {}
+    try:
+        for key, encoded in fields(raw).items():
+            question = fields(encoded)
+            method = loads(question.get("method", b"null"))
+            if method not in ASKABLE:
+                raise UpstreamProtocolError("the upstream asked for something that no client can be asked")
+            questions[key] = method, dict(fields(question["params"])) if "params" in question else {}
+    except Malformed:
+        raise UpstreamProtocolError("the upstream asked for input in a shape of its own") from None
+    return questions
+
+
+async def _answers(sink: Sink, questions: Mapping[str, tuple[str, RawParams]]) -> dict[str, Raw]:
     """Ask all questions at once. Raises RpcError when the caller cannot or will not answer one."""
-    asked = {key: fields(question) for key, question in fields(questions).items()} if questions is not None else {}
     answers: dict[str, Raw] = {}
     refusals: list[RpcError] = []
 
-    async def ask(key: str, question: Mapping[str, Raw]) -> None:
+    async def ask(key: str, method: str, params: RawParams) -> None:
         try:
-            params = dict(fields(question["params"])) if "params" in question else {}
-            answers[key] = await sink.request(loads(question["method"]), params)
+            answers[key] = await sink.request(method, params)
         except RpcError as refused:
             refusals.append(refused)
 
     async with anyio.create_task_group() as group:
-        for key, question in asked.items():
-            group.start_soon(ask, key, question)
+        for key, (method, params) in questions.items():
+            group.start_soon(ask, key, method, params)
     if refusals:
         raise RpcError.of(INTERNAL_ERROR, f"the client did not answer: {refusals[0].error['message']}")
     return answers

@@ -8,12 +8,14 @@ same way. Listings come from the catalog and wait for nobody.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import anyio
+import anyio.abc
 
 from mcp_gateway import bridge
 from mcp_gateway.builtin import MCPFunctions
@@ -38,6 +40,7 @@ from mcp_gateway.errors import (
     RpcError,
     UnknownMethod,
     UnknownName,
+    UpstreamUnavailable,
     to_tool_result,
 )
 from mcp_gateway.events import CatalogChanged, Event, Events, OfferChanged
@@ -64,6 +67,12 @@ FIRST_CALL_WAIT_S = 30.0
 
 CATALOG_DEBOUNCE_S = 0.1
 """Changes of the merged view within this time are announced once (protocol facts, section 3: about 100 ms)."""
+
+LEVEL_WITHIN_S = 1.0
+"""How long setting a log level waits for upstreams to have heard of it; a slow one hears later (our choice)."""
+
+Line = tuple[MCPAgent, str]
+"""A resource on one connection: whose it is, and its URI there."""
 
 _EMPTY = Raw(b"{}")
 _NO_COMPLETION = Raw(b'{"completion":{"values":[]}}')
@@ -98,9 +107,11 @@ class Gateway:
         self._announced = self._catalog
         self._stale = True
         self._offers_changed = anyio.Event()
-        self._subscribers: dict[tuple[MCPAgent, str], set[str]] = {}
+        self._subscribers: dict[Line, set[str]] = {}
         self._log_levels: dict[str, str] = {}
         self._vendor_owners: dict[str, str] = {}
+        self._chores: anyio.abc.TaskGroup | None = None
+        self._listed_first_s: float | None = None
         events.subscribe(self._hear)
 
     # -- the path of a call --------------------------------------------------------------------------------------
@@ -136,7 +147,7 @@ class Gateway:
             return self._resolve(call)
         name = call.params.get("name")
         if name is None:
-            await self.upstreams.settled(FIRST_LISTING_WAIT_S)
+            await self.settled()
         else:
             limit_s = FIRST_CALL_WAIT_S if call.deadline_s is None else call.deadline_s
             prefixes, text = self.catalog.prefixes, _text(call.params, "name")
@@ -231,6 +242,8 @@ class Gateway:
                 if refused.error["code"] == METHOD_NOT_FOUND:
                     continue
                 raise
+            except UpstreamUnavailable:
+                continue  # it was not reached, so it did nothing
             self._vendor_owners[call.method] = server
             return raw
         raise UnknownMethod(call.method)
@@ -247,10 +260,20 @@ class Gateway:
         subscribers = self._subscribers.setdefault(line, set())
         subscribers.add(call.client.key)
         if len(subscribers) == 1:
-            await line[0].subscribe(route.name)
+            await self._open_subscription(line)
         return _EMPTY
 
-    async def _unsubscribe(self, line: tuple[MCPAgent, str], key: str) -> None:
+    async def _open_subscription(self, line: Line) -> None:
+        """Raises what the upstream refuses it with; nobody is subscribed then."""
+        agent, uri = line
+        try:
+            await agent.subscribe(uri)
+        except BaseException:
+            agent.subscribed.discard(uri)
+            self._subscribers.pop(line, None)
+            raise
+
+    async def _unsubscribe(self, line: Line, key: str) -> None:
         subscribers = self._subscribers.get(line, set())
         subscribers.discard(key)
         if not subscribers and self._subscribers.pop(line, None) is not None:
@@ -272,29 +295,45 @@ class Gateway:
         if level not in LOG_LEVELS:
             raise InvalidParams(f"unknown log level {level!r}; use one of {', '.join(LOG_LEVELS)}")
         self._log_levels[call.client.key] = level
-        await self._spread_log_level()
+        told = self._spread_log_level()
+        with anyio.move_on_after(LEVEL_WITHIN_S):
+            await told.wait()
         return _EMPTY
 
     def log_level(self, client: Client) -> str | None:
         """The level a legacy session set, None when it set none."""
         return self._log_levels.get(client.key)
 
-    async def _spread_log_level(self) -> None:
+    def _spread_log_level(self) -> anyio.Event:
+        """Have every upstream told the mildest level that any client wants; the event is set once all were."""
+        told = anyio.Event()
         mildest = min(self._log_levels.values(), key=LOG_LEVELS.index, default=None)
-        if mildest is not None:
-            async with anyio.create_task_group() as group:
-                for agent in self.upstreams.agents:
-                    group.start_soon(agent.set_log_level, mildest)
+        if mildest is None or self._chores is None:
+            told.set()
+        else:
+            self._chores.start_soon(self._tell_log_level, mildest, told)
+        return told
 
-    async def release(self, client: Client) -> None:
-        """A client's session has ended: whatever it had to itself is given back."""
-        self._log_levels.pop(client.key, None)
-        for line in [line for line, keys in self._subscribers.items() if client.key in keys]:
-            try:
-                await self._unsubscribe(line, client.key)
-            except (GatewayError, RpcError) as failure:
-                logger.info("gateway.unsubscribe_failed server=%s reason=%s", line[0].name, type(failure).__name__)
+    async def _tell_log_level(self, level: str, told: anyio.Event) -> None:
+        async with anyio.create_task_group() as group:
+            for agent in self.upstreams.agents:
+                group.start_soon(agent.set_log_level, level)
+        told.set()
+
+    def release(self, client: Client) -> None:
+        """A client's session has ended: whatever it had to itself is given back. Upstreams hear of it later."""
         self.upstreams.release(client)
+        if self._log_levels.pop(client.key, None) is not None:
+            self._spread_log_level()
+        for line in [line for line, keys in self._subscribers.items() if client.key in keys]:
+            if self._chores is not None:
+                self._chores.start_soon(self._give_up, line, client.key)
+
+    async def _give_up(self, line: Line, key: str) -> None:
+        try:
+            await self._unsubscribe(line, key)
+        except (GatewayError, RpcError) as failure:
+            logger.info("gateway.unsubscribe_failed server=%s reason=%s", line[0].name, type(failure).__name__)
 
     def _completes(self, server: str) -> bool:
         offer = self.upstreams.offers.get(server)
@@ -308,9 +347,14 @@ class Gateway:
         if self._stale:
             self._stale = False
             self._catalog = Catalog.build(
-                self.upstreams.in_order(), self._surface.servers, self._surface.expose, self.functions.definitions
+                self.upstreams.in_order(), self._surface.servers, self._expose(), self.functions.definitions
             )
         return self._catalog
+
+    def _expose(self) -> ExposeRules:
+        """The rules, with the names given out so far: they stay with their owners (`expose.prefix: collision`)."""
+        given = {key: name for key, name in self._catalog.sticky.items() if key[1] in self._surface.servers}
+        return replace(self._surface.expose, sticky={**self._surface.expose.sticky, **given})
 
     async def listing(self, kind: Kind, call: Call) -> Raw:
         """One complete page in the caller's revision; only servers never heard of yet are waited for, briefly.
@@ -318,8 +362,15 @@ class Gateway:
         Raises InvalidParams on a cursor: there is only one page.
         """
         check_cursor(call.params)
-        await self.upstreams.settled(FIRST_LISTING_WAIT_S)
+        await self.settled()
         return self.catalog.listing(kind, call.client.revision)
+
+    async def settled(self) -> None:
+        """Wait for servers never heard of yet, until FIRST_LISTING_WAIT_S after the first listing of this process."""
+        now_s = time.monotonic()
+        if self._listed_first_s is None:
+            self._listed_first_s = now_s
+        await self.upstreams.settled(max(0.0, self._listed_first_s + FIRST_LISTING_WAIT_S - now_s))
 
     def configure(self, surface: Surface) -> None:
         """Take over changed rules about names and schemas."""
@@ -335,7 +386,16 @@ class Gateway:
         self._offers_changed.set()
 
     async def run(self) -> None:
-        """Announce changes of the merged view, several at once where they come together, until cancelled."""
+        """Announce changes of the catalog, and tell upstreams what nobody waits for, until cancelled."""
+        async with anyio.create_task_group() as chores:
+            self._chores = chores
+            try:
+                await self._announce_changes()
+            finally:
+                self._chores = None
+
+    async def _announce_changes(self) -> None:
+        """Several changes of the merged view are announced at once where they come together."""
         while True:
             await self._offers_changed.wait()
             await anyio.sleep(CATALOG_DEBOUNCE_S)

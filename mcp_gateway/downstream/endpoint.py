@@ -9,7 +9,7 @@ session is initialized.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from itertools import count
 from typing import Any, Final
 from uuid import uuid4
@@ -26,10 +26,10 @@ from mcp_gateway.catalog import Kind
 from mcp_gateway.downstream.inflight import InFlight
 from mcp_gateway.downstream.sessions import Sessions
 from mcp_gateway.downstream.sink import SdkSink
-from mcp_gateway.errors import GatewayError, RpcError, to_rpc
+from mcp_gateway.errors import INVALID_REQUEST, GatewayError, InternalError, RpcError, UpstreamProtocolError, to_rpc
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.revisions import CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL, LOG_LEVELS, is_modern
-from mcp_gateway.wire import Raw, loads
+from mcp_gateway.wire import Malformed, loads
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +53,9 @@ LEGACY_ONLY: Final = frozenset({"resources/subscribe", "resources/unsubscribe", 
 
 _CLIENT: Final = "gateway_client"
 """The key under which a connection remembers its `Client`."""
+
+SUBSCRIBED_WITHIN_S: Final = 1.0
+"""How long a listen waits for upstreams to confirm its resources; a slow one confirms later (our choice)."""
 
 _request_numbers = count(1)
 
@@ -81,8 +84,10 @@ class Endpoint:
         """Every inbound message, request or notification (the SDK's `ServerMiddleware`)."""
         if ctx.request_id is None:
             return await self._notification(ctx, call_next)
-        if ctx.method in SDK_METHODS or not _initialized(ctx):
+        if ctx.method in SDK_METHODS:
             return await self._sdk_method(ctx, call_next)
+        if not _initialized(ctx):
+            raise MCPError(INVALID_REQUEST, "not initialized: send initialize first")
         if ctx.method in LEGACY_ONLY and is_modern(ctx.protocol_version):
             return await call_next(ctx)
         with self.in_flight:
@@ -93,7 +98,7 @@ class Endpoint:
     async def _request(self, context: Context) -> dict[str, Any]:
         call = self._call(context)
         sink = SdkSink(context, call)
-        outcome: Raw | MCPError
+        outcome: dict[str, Any] | MCPError
         async with anyio.create_task_group() as group:
             group.start_soon(sink.pump)
             outcome = await self._outcome(call, sink)
@@ -101,20 +106,22 @@ class Endpoint:
             group.cancel_scope.cancel()
         if isinstance(outcome, MCPError):
             raise outcome
-        result: dict[str, Any] = loads(outcome)
-        return result
+        return outcome
 
-    async def _outcome(self, call: Call, sink: SdkSink) -> Raw | MCPError:
-        """The raw result, or the error as a value: a task group would wrap a raised one."""
+    async def _outcome(self, call: Call, sink: SdkSink) -> dict[str, Any] | MCPError:
+        """The decoded result, or the error as a value: a task group would wrap a raised one."""
         try:
-            return await self._gateway.route(call, sink)
+            result: dict[str, Any] = loads(await self._gateway.route(call, sink))
+            return result
+        except Malformed:
+            error = to_rpc(UpstreamProtocolError("the upstream sent a number that no reader can hold"))
         except RpcError as refused:
             error = refused.error
         except GatewayError as failure:
             error = to_rpc(failure)
         except Exception:  # boundary: whatever is wrong in here costs one call, and its text stays in here
             logger.exception("endpoint.call_failed method=%s", call.method)
-            error = {"code": -32603, "message": "internal error", "data": {"code": "internal_error"}}
+            error = to_rpc(InternalError("internal error"))
         return MCPError(error["code"], error["message"], error.get("data"))
 
     def _call(self, context: Context) -> Call:
@@ -163,7 +170,8 @@ class Endpoint:
     def _open_session(self, context: Context, revision: str) -> None:
         connection = context.session._connection
         params = context.params or {}
-        key = connection.session_id or uuid4().hex
+        known = connection.state.get(_CLIENT)
+        key = known.key if known is not None else connection.session_id or uuid4().hex
         client = Client(
             key=key,
             revision=revision,
@@ -173,26 +181,42 @@ class Endpoint:
             door=_door(context),
         )
         connection.state[_CLIENT] = client
-        connection.exit_stack.push_async_callback(self._close_session, client)
+        if known is None:
+            connection.exit_stack.callback(self._close_session, client)
 
-    async def _close_session(self, client: Client) -> None:
+    def _close_session(self, client: Client) -> None:
         self._sessions.leave(client)
-        await self._gateway.release(client)
+        self._gateway.release(client)
 
     async def _listen(self, context: Context, call_next: CallNext) -> HandlerResult:
         """A modern listen; the resources it names are subscribed to upstream for as long as it lasts."""
         client = self._client(context, context.params or {})
-        for uri in _listened_uris(context.params or {}):
-            call = Call("resources/subscribe", {"uri": uri}, client)
-            try:
-                await self._gateway.route(call)
-            except (GatewayError, RpcError) as failure:
-                logger.info("endpoint.subscribe_failed reason=%s", type(failure).__name__)
+        subscribed = anyio.Event()
+        outcome: HandlerResult | Exception
         try:
-            return await call_next(context)
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._subscribe, _listened_uris(context.params or {}), client, subscribed)
+                with anyio.move_on_after(SUBSCRIBED_WITHIN_S):
+                    await subscribed.wait()
+                outcome = await _as_value(call_next(context))
+                group.cancel_scope.cancel()
         finally:
-            with anyio.CancelScope(shield=True):
-                await self._gateway.release(client)
+            self._gateway.release(client)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def _subscribe(self, uris: list[str], client: Client, done: anyio.Event) -> None:
+        async with anyio.create_task_group() as group:
+            for uri in uris:
+                group.start_soon(self._subscribe_one, Call("resources/subscribe", {"uri": uri}, client))
+        done.set()
+
+    async def _subscribe_one(self, call: Call) -> None:
+        try:
+            await self._gateway.route(call)
+        except (GatewayError, RpcError) as failure:
+            logger.info("endpoint.subscribe_failed reason=%s", type(failure).__name__)
 
     async def _notification(self, context: Context, call_next: CallNext) -> HandlerResult:
         result = await call_next(context)
@@ -206,10 +230,18 @@ def _initialized(context: Context) -> bool:
     return is_modern(context.protocol_version) or _CLIENT in context.session._connection.state
 
 
+async def _as_value(handling: Awaitable[HandlerResult]) -> HandlerResult | Exception:
+    """An outcome that a task group does not wrap."""
+    try:
+        return await handling
+    except Exception as failure:  # boundary: the SDK's own handling; it goes on unchanged outside the group
+        return failure
+
+
 def _door(context: Context) -> str:
     if context.request is None:
         return "stdio"
-    return "sse" if context.request.url.path.startswith("/messages") else "http"
+    return "sse" if context.request.url.path.rstrip("/").endswith("/messages") else "http"
 
 
 def _listened_uris(params: Mapping[str, Any]) -> list[str]:

@@ -19,7 +19,7 @@ LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
 class Guard:
-    """ASGI: lets a request in when its Host and its Origin, if any, are allowed; 403 otherwise.
+    """ASGI: lets a request in when its Host and its Origin, if any, are allowed; 403 otherwise, before any WebSocket.
 
     `hosts` are names with or without port; a name without port allows every port. `origins` are
     `scheme://host[:port]`; loopback origins are always allowed on a loopback host. `Origin: null` never is.
@@ -31,11 +31,14 @@ class Guard:
         self._origins = {origin.lower().rstrip("/") for origin in origins}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and (refusal := self.refusal(scope["headers"])) is not None:
+        refusal = None if scope["type"] == "lifespan" else self.refusal(scope["headers"])
+        if refusal is None:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "http":
             response = JSONResponse(http_body(refusal, {"code": "forbidden"}), status_code=403)
             await response(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1008, "reason": refusal})
 
     def refusal(self, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
         """Why the request may not enter, None when it may."""

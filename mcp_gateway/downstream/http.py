@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from mcp.server.runner import serve_loop
@@ -23,8 +24,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from mcp_gateway.downstream import rest
 from mcp_gateway.downstream.endpoint import Endpoint
 from mcp_gateway.downstream.guard import Guard
+from mcp_gateway.downstream.screen import Screen
 from mcp_gateway.errors import http_body
 from mcp_gateway.gateway import Gateway
+
+_RENAMING_BYTES = 256
+"""What a message may grow by under an id of ours, after its size was checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +48,24 @@ def http_app(gateway: Gateway, endpoint: Endpoint, rules: HttpRules, status: Cal
     """The application; its lifespan holds the Streamable HTTP sessions."""
     manager = StreamableHTTPSessionManager(
         app=endpoint.server,
-        max_request_body_size=rules.max_body_bytes,
+        max_request_body_size=rules.max_body_bytes + _RENAMING_BYTES,
         max_sessions=rules.max_sessions,
         session_idle_timeout=rules.session_idle_s,
     )
-    sse = SseServerTransport("/messages/", max_request_body_size=rules.max_body_bytes)
+    sse = SseServerTransport("/messages/", max_request_body_size=rules.max_body_bytes + _RENAMING_BYTES)
+    screened = partial(Screen, max_body_bytes=rules.max_body_bytes)
     app = Starlette(
         routes=_under(
             rules.base_path,
             [
-                Route("/mcp", _Asgi(manager.handle_request), methods=["GET", "POST", "DELETE"]),
+                Route(
+                    "/mcp",
+                    _Asgi(Screen(manager.handle_request, rules.max_body_bytes)),
+                    methods=["GET", "POST", "DELETE"],
+                ),
                 Route("/sse", _Asgi(_sse_door(endpoint, sse)), methods=["GET"]),
-                Mount("/messages", app=sse.handle_post_message),
-                Mount(rest.PREFIX, routes=rest.routes(gateway, status)),
+                Mount("/messages", app=screened(sse.handle_post_message)),
+                Mount(rest.PREFIX, routes=rest.routes(gateway, status, endpoint.in_flight, rules.max_body_bytes)),
                 Route("/healthz", _alive, methods=["GET"]),
                 Route("/readyz", _alive, methods=["GET"]),
             ],

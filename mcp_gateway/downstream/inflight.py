@@ -11,8 +11,11 @@ class InFlight:
     def __init__(self) -> None:
         self.count = 0
         self._none = anyio.Event()
+        self._none.set()
 
     def __enter__(self) -> None:
+        if not self.count:
+            self._none = anyio.Event()
         self.count += 1
 
     def __exit__(self, *_: object) -> None:
@@ -22,6 +25,4 @@ class InFlight:
 
     async def none(self) -> None:
         """Return once no call is on its way."""
-        while self.count:
-            self._none = anyio.Event()
-            await self._none.wait()
+        await self._none.wait()

@@ -11,14 +11,25 @@ from functools import partial
 from itertools import count
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mcp_gateway.call import Call, Client
 from mcp_gateway.downstream import views
-from mcp_gateway.errors import CODES, GatewayError, InvalidParams, RpcError, UnknownName, http_body, to_http
-from mcp_gateway.gateway import FIRST_LISTING_WAIT_S, Gateway
+from mcp_gateway.downstream.body import read_body
+from mcp_gateway.downstream.inflight import InFlight
+from mcp_gateway.errors import (
+    CODES,
+    GatewayError,
+    InternalError,
+    InvalidParams,
+    RpcError,
+    UnknownName,
+    http_body,
+    to_http,
+)
+from mcp_gateway.gateway import Gateway
 from mcp_gateway.wire import Malformed, Raw, check, fields, loads
 
 logger = logging.getLogger(__name__)
@@ -30,9 +41,11 @@ _requests = count(1)
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def routes(gateway: Gateway, status: Callable[[], dict[str, Any]]) -> list[Route]:
+def routes(
+    gateway: Gateway, status: Callable[[], dict[str, Any]], in_flight: InFlight, max_body_bytes: int
+) -> list[Route]:
     """Starlette routes, without the prefix. `status` is the whole state of the process."""
-    rest = _Rest(gateway, status)
+    rest = _Rest(gateway, status, in_flight, max_body_bytes)
     return [
         Route("/servers", _guarded(rest.servers), methods=["GET"]),
         Route("/servers/{name:path}", _guarded(rest.server), methods=["GET"]),
@@ -45,12 +58,16 @@ def routes(gateway: Gateway, status: Callable[[], dict[str, Any]]) -> list[Route
 
 
 class _Rest:
-    def __init__(self, gateway: Gateway, status: Callable[[], dict[str, Any]]) -> None:
+    def __init__(
+        self, gateway: Gateway, status: Callable[[], dict[str, Any]], in_flight: InFlight, max_body_bytes: int
+    ) -> None:
         self._gateway = gateway
         self._status = status
+        self._in_flight = in_flight
+        self._max_body_bytes = max_body_bytes
 
     async def listing(self, key: str, view: Callable[[Gateway], list[dict[str, Any]]], request: Request) -> Response:
-        await self._gateway.upstreams.settled(FIRST_LISTING_WAIT_S)
+        await self._gateway.settled()
         return JSONResponse({key: view(self._gateway)})
 
     async def servers(self, request: Request) -> Response:
@@ -68,18 +85,20 @@ class _Rest:
 
     async def call(self, request: Request) -> Response:
         """`{"arguments": {...}, "timeout_s": 5}` in, the `CallToolResult` out: 200 also when `isError` (decision 9)."""
-        arguments, deadline_s = await _call_body(request)
+        arguments, deadline_s = _call_body(await read_body(request.receive, self._max_body_bytes))
         client = Client(key=f"rest-{next(_requests)}", revision="2025-11-25", door="rest")
         params = {"name": request.path_params["name"], "arguments": arguments}
         call = Call("tools/call", params, client, deadline_s=deadline_s)
-        return Response(bytes(await self._gateway.route(call)), media_type="application/json")
+        with self._in_flight:
+            return Response(bytes(await self._gateway.route(call)), media_type="application/json")
 
 
-async def _call_body(request: Request) -> tuple[Raw, float | None]:
+def _call_body(body: bytes) -> tuple[Raw, float | None]:
     """The arguments, and the caller's own deadline in seconds. Raises InvalidParams."""
-    body = await request.body() or b"{}"
+    body = body or b"{}"
     try:
         check(body)
+        loads(body)  # every number in it, too
         members = fields(body)
     except Malformed as bad:
         raise InvalidParams(f"the request body is {bad}; send a JSON object with arguments") from None
@@ -106,6 +125,11 @@ def _guarded(handler: Handler) -> Handler:
             error = refused.error
             status = 400 if error["code"] == CODES["invalid_params"].rpc else 502
             body = http_body(error["message"], {"code": "upstream_error", "rpc": error})
+        except ClientDisconnect:
+            return Response(status_code=499)  # nobody reads it
+        except Exception:  # boundary: whatever is wrong in here costs one request, and its text stays in here
+            logger.exception("rest.request_failed path=%s", request.url.path)
+            status, body = to_http(InternalError("internal error"))
         return JSONResponse(body, status_code=status)
 
     return answer

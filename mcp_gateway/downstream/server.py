@@ -77,9 +77,7 @@ class Transport:
 class HttpServer(uvicorn.Server):
     """uvicorn without its signal handlers; `stop` drains first."""
 
-    def __init__(
-        self, app: ASGIApp, in_flight: InFlight, on_started: Callable[[], None], transport: Transport
-    ) -> None:
+    def __init__(self, app: ASGIApp, in_flight: InFlight, on_started: Callable[[], None], transport: Transport) -> None:
         loop = "uvloop" if find_spec("uvloop") else "asyncio"
         super().__init__(
             uvicorn.Config(

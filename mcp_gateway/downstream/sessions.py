@@ -20,12 +20,18 @@ from mcp.server.connection import Connection
 from mcp_gateway.call import Client
 from mcp_gateway.events import CatalogChanged, Event, LogMessage, ResourceUpdated
 from mcp_gateway.revisions import LOG_LEVELS
-from mcp_gateway.wire import loads
+from mcp_gateway.wire import Malformed, loads
 
 logger = logging.getLogger(__name__)
 
 QUEUE = 256
-"""Announcements that wait to be sent; a storm beyond that is dropped (our choice)."""
+"""Events that wait to be announced; a storm beyond that is dropped (our choice)."""
+
+UNTAKEN = 64
+"""Announcements that one session may leave untaken; more are dropped until it reads again (our choice)."""
+
+TELL_WITHIN_S = 10.0
+"""A client that has not taken an announcement by then does not get it (our choice)."""
 
 _LISTEN_EVENTS: Mapping[str, Callable[[], subscriptions.ServerEvent]] = {
     "tools": subscriptions.ToolsListChanged,
@@ -42,12 +48,13 @@ class Wishes(Protocol):
     def log_level(self, client: Client) -> str | None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Session:
-    """One initialized legacy client and its connection."""
+    """One initialized legacy client, its connection, and how many announcements it has yet to take."""
 
     client: Client
     connection: Connection
+    waiting: int = 0
 
 
 class Sessions:
@@ -73,7 +80,7 @@ class Sessions:
         if isinstance(event, CatalogChanged | ResourceUpdated | LogMessage):
             try:
                 self._send.send_nowait(event)
-            except anyio.WouldBlock:
+            except (anyio.WouldBlock, anyio.BrokenResourceError, anyio.ClosedResourceError):
                 logger.warning("sessions.announcement_dropped event=%s", type(event).__name__)
 
     async def run(self) -> None:
@@ -104,7 +111,10 @@ class Sessions:
         if len(self._open) != 1:
             return
         session = next(iter(self._open.values()))
-        params = {key: loads(value) for key, value in event.params.items()}
+        try:
+            params = {key: loads(value) for key, value in event.params.items()}
+        except Malformed:
+            return
         level = params.get("level")
         wanted = self._wishes.log_level(session.client)
         if wanted is not None and level in LOG_LEVELS and LOG_LEVELS.index(level) >= LOG_LEVELS.index(wanted):
@@ -113,13 +123,16 @@ class Sessions:
     def _tell(
         self, group: anyio.abc.TaskGroup, session: Session, method: str, params: Mapping[str, Any] | None
     ) -> None:
-        group.start_soon(_notify, session.connection, method, params)
+        if session.waiting >= UNTAKEN:
+            logger.info("sessions.announcement_untaken method=%s", method)
+            return
+        session.waiting += 1
+        group.start_soon(_notify, session, method, params)
 
 
-TELL_WITHIN_S = 10.0
-"""A client that has not taken an announcement by then does not get it (our choice)."""
-
-
-async def _notify(connection: Connection, method: str, params: Mapping[str, Any] | None) -> None:
-    with anyio.move_on_after(TELL_WITHIN_S):
-        await connection.notify(method, params)
+async def _notify(session: Session, method: str, params: Mapping[str, Any] | None) -> None:
+    try:
+        with anyio.move_on_after(TELL_WITHIN_S):
+            await session.connection.notify(method, params)
+    finally:
+        session.waiting -= 1

@@ -44,15 +44,20 @@ class SdkSink:
         self._logs_unasked = not call.client.modern
         self._waiting: deque[tuple[str, RawParams]] = deque()
         self._arrived = anyio.Event()
-        self._sent = anyio.Event()
+        self._empty = anyio.Event()
+        self._empty.set()
 
     def notify(self, method: str, params: RawParams) -> None:
         if method == "notifications/message" and not self._wants(params):
+            return
+        if method == "notifications/progress" and self.token is None:
             return
         if len(self._waiting) >= QUEUE:
             self._waiting.popleft()
             self.dropped += 1
         self._waiting.append((method, params))
+        if self._empty.is_set():
+            self._empty = anyio.Event()
         self._arrived.set()
 
     async def request(self, method: str, params: RawParams) -> Raw:
@@ -69,23 +74,17 @@ class SdkSink:
             await self._arrived.wait()
             self._arrived = anyio.Event()
             while self._waiting:
-                method, params = self._waiting[0]
-                await self._send(method, params)
-                self._waiting.popleft()
-            self._sent.set()
+                await self._send(*self._waiting.popleft())
+            self._empty.set()
 
     async def drained(self) -> None:
         """Wait until everything queued has been sent, or the client is too slow for it."""
         with anyio.move_on_after(DRAIN_WITHIN_S):
-            while self._waiting:
-                self._sent = anyio.Event()
-                await self._sent.wait()
+            await self._empty.wait()
 
     async def _send(self, method: str, params: RawParams) -> None:
         plain = _plain(params)
         if method == "notifications/progress":
-            if self.token is None:
-                return
             plain["progressToken"] = self.token
         try:
             await self._outbound.notify(method, plain)

@@ -1,0 +1,97 @@
+"""What is posted to the MCP doors, checked before the SDK sees it.
+
+A body enters; it goes on to the SDK's transport when it is one JSON-RPC message,
+under a request id of ours where a session is involved, and is answered here when
+it is anything else: 4xx, never a fault of the server.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mcp_types import JSONRPCMessage, JSONRPCNotification, JSONRPCRequest
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mcp_gateway.downstream.aliases import Aliases
+from mcp_gateway.downstream.body import read_body, replay
+from mcp_gateway.downstream.intake import Refused, read_message, too_large
+from mcp_gateway.errors import INVALID_REQUEST, InvalidParams, MessageTooLarge
+from mcp_gateway.wire import Raw, RequestId, encode, fields
+
+SESSION_HEADER = "mcp-session-id"
+
+
+class Screen:
+    """ASGI: one door of the SDK behind the checks; requests that are no POST pass."""
+
+    def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
+        self._app = app
+        self._max_body_bytes = max_body_bytes
+        self._aliases = Aliases()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        if headers.get("content-encoding", "identity") != "identity":
+            await _refuse(415, Refused(INVALID_REQUEST, "compressed bodies are not accepted"), scope, receive, send)
+            return
+        try:
+            body = await read_body(receive, self._max_body_bytes)
+            message = read_message(body)
+        except ClientDisconnect:
+            return
+        except MessageTooLarge:
+            await _refuse(413, too_large(self._max_body_bytes), scope, receive, send)
+        except InvalidParams as slow:
+            await _refuse(408, Refused(INVALID_REQUEST, slow.message), scope, receive, send)
+        except Refused as refused:
+            await _refuse(400, refused, scope, receive, send)
+        else:
+            await self._pass(message, body, headers.get(SESSION_HEADER), scope, receive, send)
+
+    async def _pass(
+        self, message: JSONRPCMessage, body: bytes, session: str | None, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Three cases: 1. no session: nothing to mix up; 2. a request: an alias; 3. a cancellation: the alias meant."""
+        if session is None:
+            await self._app(scope, replay(body, receive), send)
+        elif isinstance(message, JSONRPCRequest):
+            await self._pass_request(message.id, body, session, scope, receive, send)
+        else:
+            if isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
+                body = self._cancellation(message.params or {}, body, session)
+            await self._app(scope, replay(body, receive), send)
+
+    async def _pass_request(
+        self, id: RequestId, body: bytes, session: str, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        alias = self._aliases.lend(session, id)
+
+        async def restoring(event: Message) -> None:
+            if event["type"] == "http.response.body" and not alias.answered:
+                event = {**event, "body": alias.restore(event.get("body", b""))}
+            await send(event)
+
+        renamed = encode({**fields(body), "id": alias.id})
+        try:
+            await self._app(scope, replay(renamed, receive), restoring)
+        finally:
+            self._aliases.give_back(session, id, alias)
+
+    def _cancellation(self, params: dict[str, Any], body: bytes, session: str) -> bytes:
+        """The notification with our id; unchanged, which means nothing to the SDK, where it is not clear which call."""
+        id = params.get("requestId")
+        alias_id = self._aliases.of(session, id) if isinstance(id, str) or type(id) is int else None
+        if alias_id is None:
+            return body
+        renamed = {**fields(fields(body)["params"]), "requestId": alias_id}
+        return encode({**fields(body), "params": Raw(encode(renamed))})
+
+
+async def _refuse(status: int, refused: Refused, scope: Scope, receive: Receive, send: Send) -> None:
+    await Response(refused.reply, status, media_type="application/json")(scope, receive, send)
