@@ -366,7 +366,12 @@ class Gateway:
         return self.catalog.listing(kind, call.client.revision)
 
     async def settled(self) -> None:
-        """Wait for servers never heard of yet, until FIRST_LISTING_WAIT_S after the first listing of this process."""
+        """Wait for servers never heard of yet, until FIRST_LISTING_WAIT_S after the first listing of this process.
+
+        A process with a saved catalog lists that at once; what is new comes with `list_changed`.
+        """
+        if self.upstreams.has_saved_offers:
+            return
         now_s = time.monotonic()
         if self._listed_first_s is None:
             self._listed_first_s = now_s

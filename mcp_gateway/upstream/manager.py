@@ -60,6 +60,7 @@ class MCPAgentManager:
 
     def __init__(self, events: Events, eras: EraBook, saved: Mapping[str, Offer]) -> None:
         self.offers: dict[str, Offer] = dict(saved)
+        self.has_saved_offers = bool(saved)
         self._events = events
         self._eras = eras
         self._order: list[str] = []
