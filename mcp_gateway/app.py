@@ -11,6 +11,7 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,12 @@ import anyio.abc
 import anyio.to_thread
 from mcp.server.runner import serve_dual_era_loop
 
-from mcp_gateway.builtin import ALL, MCPFunctions
+from mcp_gateway.builtin import ALL, Builtin, MCPFunctions
 from mcp_gateway.cache import Scope, TieredCache, open_cache
 from mcp_gateway.call import Call, Client
-from mcp_gateway.catalog import ExposeRules, Kind, Prefix, SchemaCompat, ServerRules
+from mcp_gateway.catalog import ExposeRules, Order, Prefix, SchemaCompat, ServerRules, StickyNames
 from mcp_gateway.config import Config, folders, load_config
+from mcp_gateway.config.watch import changes, sources
 from mcp_gateway.downstream import views
 from mcp_gateway.downstream.endpoint import Endpoint
 from mcp_gateway.downstream.http import HttpRules, http_app
@@ -37,19 +39,21 @@ from mcp_gateway.gateway import Gateway, Surface
 from mcp_gateway.middleware.cache import CacheMiddleware
 from mcp_gateway.middleware.cache_rules import CacheRules, Caching
 from mcp_gateway.middleware.heartbeat import Heartbeat
-from mcp_gateway.observe.logging import Redactor, configure_logging
+from mcp_gateway.observe.logging import configure_logging
+from mcp_gateway.observe.redaction import Redactor
 from mcp_gateway.revisions import LATEST_LEGACY
 from mcp_gateway.upstream.define import credential, define
 from mcp_gateway.upstream.definition import Definition
 from mcp_gateway.upstream.eras import EraBook
+from mcp_gateway.upstream.kept_names import KeptNames
 from mcp_gateway.upstream.manager import MCPAgentManager
 from mcp_gateway.upstream.snapshot import Snapshot
 from mcp_gateway.wire import loads
 
 logger = logging.getLogger(__name__)
 
-CALL_WAIT_S = 60.0
-"""How long a call from the command line waits for servers that are starting: the default deadline of a call."""
+SAVE_WITHIN_S = 0.5
+"""What saving may take once the gateway stops; stdio has to end within 1.5 s (design, decision 14)."""
 
 SAVE_AFTER_S = 1.0
 """Changed offers are written this long after the first change, several at once (our choice)."""
@@ -62,21 +66,22 @@ class App:
         """`log_level` overrides the configured one."""
         self.config = config
         self.reload_error: str | None = None
+        self._started_with = config
         self._environ = environ
+        self._log_level = log_level
         self._redactor = Redactor()
-        self._redactor.know(config.secrets)
-        log = config.observability.log
-        configure_logging(log_level or log.level, log.format, self._redactor)
-        state = folders(environ).state
+        self._configure_logging(config)
+        state, key = folders(environ).state, _file_key(config.path)
         self._run_file = RunFile(state, config.path)
-        self._snapshot = Snapshot(state / "catalog" / f"{_file_key(config.path)}.json")
-        self._definitions = definitions(config, environ)
+        self._snapshot = Snapshot(state / "catalog" / f"{key}.json")
+        self._names = KeptNames(state / "names" / f"{key}.json")
+        self._definitions = self._define(config)
         self._offers_changed = anyio.Event()
 
         self.events = Events()
         saved = self._snapshot.load(_fingerprints(self._definitions))
         self.upstreams = MCPAgentManager(self.events, EraBook(state / "eras.json"), saved)
-        self.functions = MCPFunctions(_enabled(config), health=self._health)
+        self.functions = MCPFunctions(_enabled(config), _tool_settings(config), self._health)
         self.heartbeat = Heartbeat()
         self.cache = _open_cache(config, folders(environ).cache)
         self._cache_rules = CacheRules(caching(config), lambda: self.gateway.catalog)
@@ -85,7 +90,7 @@ class App:
             self.upstreams,
             self.functions,
             self.events,
-            surface(config),
+            surface(config, self._names.load(config.servers)),
             middleware=[
                 self.heartbeat,  # outermost: silence is broken whatever the layers below wait for
                 self._cached,  # innermost: whoever may not make a call may not have its kept answer either
@@ -128,19 +133,17 @@ class App:
                     await serve_dual_era_loop(self.endpoint.server, *streams, lifespan_state=None)
 
     async def call_tool(self, tool: str, arguments: Mapping[str, Any], deadline_s: float | None) -> dict[str, Any]:
-        """Call one tool for the command line. Raises GatewayError; an upstream's JSON-RPC error becomes one.
-
-        A name that is not known yet is waited for: its server may still be starting.
-        """
-        if self.gateway.catalog.find(Kind.TOOL, tool) is None:
-            await self.upstreams.settled(CALL_WAIT_S if deadline_s is None else deadline_s)
+        """Call one tool for the command line. Raises GatewayError, RpcError."""
         client = Client(key="command-line", revision=LATEST_LEGACY, door="command line")
         call = Call("tools/call", {"name": tool, "arguments": arguments}, client, deadline_s=deadline_s)
         result: dict[str, Any] = loads(await self.gateway.route(call))
         return result
 
     def _ready(self, url: str, on_ready: Callable[[str], None]) -> None:
-        self._run_file.write(url)
+        try:
+            self._run_file.write(url + self.config.server.base_path)
+        except OSError as refused:
+            logger.warning("app.run_file_not_written reason=%s", refused.strerror)
         on_ready(url)
 
     def _transport(self) -> Transport:
@@ -171,15 +174,17 @@ class App:
             group.start_soon(self.gateway.run)
             group.start_soon(self.sessions.run)
             group.start_soon(self.heartbeat.run)
-            group.start_soon(self._save_offers)
-            if self.config.reload.watch:
-                group.start_soon(self._watch_file)
+            group.start_soon(self._save_changes)
+            group.start_soon(self._watch_file)
             try:
                 yield group
             except Exception as raised:  # boundary: the group would wrap it; it goes on unchanged below
                 failure = raised
             finally:
                 group.cancel_scope.cancel()
+        if self._offers_changed.is_set():
+            with anyio.move_on_after(SAVE_WITHIN_S, shield=True):
+                await self._save()
         if failure is not None:
             raise failure
 
@@ -204,28 +209,61 @@ class App:
         """Read the file again: all of it, or none of it. False, and `reload_error`, when it is bad."""
         try:
             config = load_config(self.config.path, environ=self._environ)
+            defined = self._define(config)
         except BadConfig as bad:
-            self.reload_error = bad.message
-            logger.error("app.reload_refused problems=%s", bad.message)
-            return False
+            return self._refuse_reload(bad.message)
+        except Exception as fault:  # boundary: a file that breaks our own reading must not end what works
+            logger.exception("app.reload_failed")
+            return self._refuse_reload(f"reading it failed ({type(fault).__name__}); the log has more")
         self.reload_error = None
-        self._redactor.know(self.config.secrets | config.secrets)
-        self.config = config
-        self._definitions = definitions(config, self._environ)
-        self.upstreams.apply(self._definitions)
-        self.gateway.configure(surface(config))
-        self._cache_rules.configure(caching(config))
-        logger.info("app.reloaded servers=%d", len(config.servers))
+        self._put_in_force(config, defined)
+        logger.info("app.reloaded servers=%d restart_needed=%s", len(config.servers), self.restart_needed())
         return True
 
-    async def _watch_file(self) -> None:
-        from watchfiles import awatch
+    def _refuse_reload(self, reason: str) -> bool:
+        self.reload_error = reason
+        logger.error("app.reload_refused problems=%s", reason)
+        return False
 
-        path = self.config.path
-        debounce_ms = max(50, self.config.reload.debounce_ms)
-        watched = awatch(path.parent, debounce=debounce_ms, recursive=False, rust_timeout=1000)
-        async for changes in watched:
-            if any(Path(changed).name in (path.name, ".env") for _, changed in changes) and path.exists():
+    def _put_in_force(self, config: Config, defined: list[Definition]) -> None:
+        self._configure_logging(config)
+        self.config = config
+        self._definitions = defined
+        self.functions.configure(_enabled(config), _tool_settings(config))
+        self.upstreams.apply(defined)
+        self.gateway.configure(surface(config, self.gateway.catalog.sticky))
+        self._cache_rules.configure(caching(config))
+
+    def restart_needed(self) -> list[str]:
+        """Settings that were changed in the file and take effect at the next start only."""
+        old, new = self._started_with, self.config
+        pairs = {
+            "server": (old.server, new.server),
+            "limits": (old.limits, new.limits),
+            "cache.memory": (old.cache.memory, new.cache.memory),
+            "cache.disk": (old.cache.disk, new.cache.disk),
+        }
+        return [name for name, (before, after) in pairs.items() if before != after]
+
+    def _configure_logging(self, config: Config) -> None:
+        """Also makes the secrets known, which must come before anything is logged."""
+        self._redactor.know(config.secrets)
+        log = config.observability.log
+        configure_logging(self._log_level or log.level, log.format, self._redactor)
+
+    def _define(self, config: Config) -> list[Definition]:
+        """Every upstream; what failures of theirs say is cleaned of secrets before anybody sees it."""
+        return [
+            replace(definition, rules=replace(definition.rules, redact=self._redactor.clean))
+            for definition in definitions(config, self._environ)
+        ]
+
+    async def _watch_file(self) -> None:
+        def files() -> list[Path]:
+            return sources(self.config, self._environ)
+
+        async for _ in changes(files, lambda: self.config.reload.debounce_ms / 1000):
+            if self.config.reload.watch:
                 self.reload()
 
     # -- state ---------------------------------------------------------------------------------------------------
@@ -236,7 +274,12 @@ class App:
             **views.status(self.gateway),
             "sessions": len(self.sessions),
             "in_flight": self.endpoint.in_flight.count,
-            "config": {"file": str(self.config.path), "error": self.reload_error, "notes": list(self.config.notes)},
+            "config": {
+                "file": str(self.config.path),
+                "error": self.reload_error,
+                "notes": list(self.config.notes),
+                "restart_needed": self.restart_needed(),
+            },
         }
 
     def _health(self) -> Mapping[str, Any]:
@@ -258,17 +301,25 @@ class App:
         if isinstance(event, OfferChanged):
             self._offers_changed.set()
 
-    async def _save_offers(self) -> None:
-        """Keep the last good offers on disk; a disk that refuses costs the next start its head start, nothing else."""
+    async def _save_changes(self) -> None:
         while True:
             await self._offers_changed.wait()
             await anyio.sleep(SAVE_AFTER_S)
-            self._offers_changed = anyio.Event()
-            offers, fingerprints = self.upstreams.in_order(), _fingerprints(self._definitions)
-            try:
-                await anyio.to_thread.run_sync(self._snapshot.save, offers, fingerprints)
-            except OSError as refused:
-                logger.warning("app.offers_not_saved reason=%s", refused.strerror)
+            await self._save()
+
+    async def _save(self) -> None:
+        """Keep the last good offers and the names given out on disk.
+
+        A disk that refuses costs the next start its head start, nothing else.
+        """
+        self._offers_changed = anyio.Event()
+        offers, fingerprints = self.upstreams.in_order(), _fingerprints(self._definitions)
+        names = self.gateway.catalog.sticky
+        try:
+            await anyio.to_thread.run_sync(self._snapshot.save, offers, fingerprints)
+            await anyio.to_thread.run_sync(self._names.save, names)
+        except OSError as refused:
+            logger.warning("app.offers_not_saved reason=%s", refused.strerror)
 
 
 def definitions(config: Config, environ: Mapping[str, str]) -> list[Definition]:
@@ -285,12 +336,16 @@ def definitions(config: Config, environ: Mapping[str, str]) -> list[Definition]:
     ]
 
 
-def surface(config: Config) -> Surface:
-    """What the configuration says of names and schemas, in the catalog's terms."""
+def surface(config: Config, given: StickyNames) -> Surface:
+    """What the configuration says of names and schemas, in the catalog's terms; `given` are the names given out."""
     expose = config.expose
     return Surface(
         expose=ExposeRules(
-            prefix=Prefix(expose.prefix), max_name=expose.max_name, schema_compat=SchemaCompat(expose.schema_compat)
+            prefix=Prefix(expose.prefix),
+            max_name=expose.max_name,
+            schema_compat=SchemaCompat(expose.schema_compat),
+            order=Order(expose.order),
+            sticky={key: name for key, name in given.items() if key[1] in config.servers},
         ),
         servers={
             name: ServerRules(
@@ -332,9 +387,14 @@ def _open_cache(config: Config, folder: Path) -> TieredCache:
     )
 
 
-def _enabled(config: Config) -> list[Any]:
-    switches = {"sysinfo": config.tools.sysinfo.enabled}
-    return [tool for tool in ALL if switches[tool.name]]
+def _tool_settings(config: Config) -> dict[str, Any]:
+    """Every built-in's own section under `tools`."""
+    return {tool.name: getattr(config.tools, tool.name) for tool in ALL}
+
+
+def _enabled(config: Config) -> list[Builtin]:
+    settings = _tool_settings(config)
+    return [tool for tool in ALL if settings[tool.name].enabled]
 
 
 def _fingerprints(definitions: list[Definition]) -> dict[str, str]:

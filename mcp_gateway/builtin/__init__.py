@@ -8,5 +8,6 @@ from mcp_gateway.builtin.functions import Builtin, Context, MCPFunctions
 from mcp_gateway.builtin.sysinfo import sysinfo
 
 ALL: Final[tuple[Builtin, ...]] = (sysinfo,)
+"""Each has a section of its own name under `tools` in the configuration."""
 
 __all__ = ["ALL", "Builtin", "Context", "MCPFunctions"]

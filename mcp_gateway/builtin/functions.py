@@ -9,9 +9,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 from mcp_gateway.call import Call
 from mcp_gateway.errors import InvalidParams, UnknownName
@@ -28,10 +30,12 @@ class Arguments(BaseModel):
 class Context:
     """What a built-in may know besides its arguments.
 
-    `health` gives the gateway's own state as plain data; the composition root fills it.
+    `settings` is the tool's own section of the configuration. `health` gives the gateway's
+    own state as plain data; the composition root fills both.
     """
 
     call: Call
+    settings: Any = None
     health: Callable[[], Mapping[str, Any]] = dict
 
 
@@ -74,11 +78,21 @@ def builtin(**annotations: Any) -> Callable[[Function], Builtin]:
 
 
 class MCPFunctions:
-    """The built-in tools that are switched on."""
+    """The built-in tools that are switched on, each with its settings."""
 
-    def __init__(self, builtins: Iterable[Builtin], health: Callable[[], Mapping[str, Any]] = dict) -> None:
-        self._builtins = {tool.name: tool for tool in builtins}
+    def __init__(
+        self,
+        builtins: Iterable[Builtin],
+        settings: Mapping[str, Any] | None = None,
+        health: Callable[[], Mapping[str, Any]] = dict,
+    ) -> None:
         self._health = health
+        self.configure(builtins, settings or {})
+
+    def configure(self, builtins: Iterable[Builtin], settings: Mapping[str, Any]) -> None:
+        """Make these the built-in tools; `settings` are by tool. Calls under way go on."""
+        self._builtins = {tool.name: tool for tool in builtins}
+        self._settings = settings
         self.definitions = tuple(tool.definition for tool in self._builtins.values())
 
     async def call(self, call: Call) -> Raw:
@@ -93,19 +107,29 @@ class MCPFunctions:
         if tool is None:
             raise UnknownName("tool", call.route.exposed)
         arguments = _validated(tool, call.params.get("arguments"))
-        result = await tool.function(arguments, Context(call, self._health))
-        return _tool_result(result)
+        context = Context(call, self._settings.get(tool.name), self._health)
+        return _tool_result(await tool.function(arguments, context))
 
 
 def _validated(tool: Builtin, arguments: Any) -> BaseModel:
+    encoded = encode(arguments)
     try:
-        return tool.arguments.model_validate_json(encode({} if arguments is None else arguments))
+        return tool.arguments.model_validate_json(b"{}" if encoded == b"null" else encoded)
     except ValidationError as invalid:
-        reasons = "; ".join(
-            f"{'.'.join(map(str, problem['loc'])) or 'arguments'}: {problem['msg']}"
-            for problem in invalid.errors(include_url=False, include_input=False)
-        )
+        problems = invalid.errors(include_url=False, include_input=False, include_context=False)
+        reasons = "; ".join(_reason(problem, tool.arguments) for problem in problems)
         raise InvalidParams(f"{tool.name}: {reasons}") from None
+
+
+def _reason(problem: ErrorDetails, arguments: type[BaseModel]) -> str:
+    """What is wrong with one argument, and what would be right."""
+    where = ".".join(map(str, problem["loc"])) or "arguments"
+    if problem["type"] != "extra_forbidden":
+        return f"{where}: {problem['msg']}"
+    known = [field.alias or name for name, field in arguments.model_fields.items()]
+    near = get_close_matches(where, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or 'none'}"
+    return f"unknown argument {where!r}, {hint}"
 
 
 def _tool_result(result: BaseModel) -> Raw:

@@ -1,4 +1,8 @@
-"""`sysinfo`: what this machine and this gateway are doing. Nothing that identifies a person or holds a secret."""
+"""`sysinfo`: what this machine and this gateway are doing. No secret ever.
+
+With `detail: basic`, the default, also nothing that identifies a person or the machine;
+`full` adds host name, users, mounts and the largest processes, without their command lines.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +11,24 @@ import platform
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from enum import StrEnum
-from pathlib import Path
-from typing import Any
+from heapq import nlargest
+from typing import Any, Final
 
 import anyio.to_thread
 import psutil
 from pydantic import BaseModel, Field
 
 from mcp_gateway import __version__
+from mcp_gateway.builtin import cgroup
 from mcp_gateway.builtin.functions import Arguments, Context, builtin
 
-_CGROUP = Path("/sys/fs/cgroup")
-_CGROUP_V1_UNLIMITED = 1 << 62
-"""cgroup v1 writes a number near 2**63 for "no limit"."""
+PROCESSES_SHOWN: Final = 10
+"""Processes listed with `detail: full`, the largest ones (our choice)."""
+
+CPU_SAMPLE_S: Final = 0.1
+"""How long the processor is watched for its load (psutil advises at least 0.1 s)."""
 
 
 class Section(StrEnum):
@@ -53,14 +61,20 @@ class SysinfoResult(BaseModel):
 async def sysinfo(arguments: SysinfoArguments, context: Context) -> SysinfoResult:
     """Report on the machine and on this gateway: system, cpu, memory, disk, container limits, process, upstreams.
 
-    Reads only. Leaves out host name, user names, addresses, paths, environment and command lines.
+    Reads only. Leaves out addresses, environment and command lines, and unless the operator allows it
+    host name, users, mounts and other processes.
     """
-    wanted = arguments.sections or list(Section)
-    readers: dict[Section, Callable[[], dict[str, Any]]] = {**_READERS, Section.GATEWAY: lambda: dict(context.health())}
-    found = await anyio.to_thread.run_sync(lambda: {name: readers[name]() for name in wanted if name in _READERS})
+    wanted = list(dict.fromkeys(arguments.sections or Section))
+    detailed = getattr(context.settings, "detail", "basic") == "full"
+    found = await anyio.to_thread.run_sync(lambda: {name: _read(name, detailed) for name in wanted if name in _READERS})
     if Section.GATEWAY in wanted:
-        found[Section.GATEWAY] = readers[Section.GATEWAY]()
+        found[Section.GATEWAY] = dict(context.health())
     return SysinfoResult(sections={name: found[name] for name in wanted})
+
+
+def _read(section: Section, detailed: bool) -> dict[str, Any]:
+    more = _DETAILS.get(section) if detailed else None
+    return {**_READERS[section](), **(more() if more else {})}
 
 
 def _system() -> dict[str, Any]:
@@ -79,7 +93,7 @@ def _cpu() -> dict[str, Any]:
     return {
         "logical": psutil.cpu_count(),
         "physical": psutil.cpu_count(logical=False),
-        "percent": psutil.cpu_percent(interval=0.1),
+        "percent": psutil.cpu_percent(interval=CPU_SAMPLE_S),
         "load_1m_5m_15m": [round(value, 2) for value in load],
     }
 
@@ -101,32 +115,8 @@ def _disk() -> dict[str, Any]:
 
 
 def _container() -> dict[str, Any]:
-    """Limits of the control group, None where there is none (Linux kernel documentation, cgroup-v2 and cgroup-v1)."""
-    memory = _number(_CGROUP / "memory.max") or _number(_CGROUP / "memory" / "memory.limit_in_bytes")
-    return {
-        "memory_limit": memory if memory is not None and memory < _CGROUP_V1_UNLIMITED else None,
-        "cpu_limit": _cpu_limit(),
-        "pids_limit": _number(_CGROUP / "pids.max") or _number(_CGROUP / "pids" / "pids.max"),
-    }
-
-
-def _cpu_limit() -> float | None:
-    try:
-        quota, period = (_CGROUP / "cpu.max").read_text().split()
-    except (OSError, ValueError):
-        quota, period = (
-            str(_number(_CGROUP / "cpu" / "cpu.cfs_quota_us")),
-            str(_number(_CGROUP / "cpu" / "cpu.cfs_period_us")),
-        )
-    return int(quota) / int(period) if quota.isdigit() and period.isdigit() and int(period) else None
-
-
-def _number(path: Path) -> int | None:
-    try:
-        text = path.read_text().strip()
-    except OSError:
-        return None
-    return int(text) if text.isdigit() else None
+    limits = asdict(cgroup.limits())
+    return {f"{name}_limit": limit for name, limit in limits.items()}
 
 
 def _process() -> dict[str, Any]:
@@ -143,6 +133,23 @@ def _process() -> dict[str, Any]:
         }
 
 
+def _host() -> dict[str, Any]:
+    return {"host": platform.node(), "users": sorted({user.name for user in psutil.users()})}
+
+
+def _mounts() -> dict[str, Any]:
+    return {"mounts": [{"path": mount.mountpoint, "type": mount.fstype} for mount in psutil.disk_partitions()]}
+
+
+def _processes() -> dict[str, Any]:
+    seen = [
+        {"pid": process.pid, "name": process.info["name"], "rss": process.info["memory_info"].rss}
+        for process in psutil.process_iter(["name", "memory_info"])
+        if process.info["memory_info"] is not None
+    ]
+    return {"processes": len(seen), "largest": nlargest(PROCESSES_SHOWN, seen, key=lambda each: int(each["rss"]))}
+
+
 _READERS: dict[Section, Callable[[], dict[str, Any]]] = {
     Section.SYSTEM: _system,
     Section.CPU: _cpu,
@@ -151,3 +158,10 @@ _READERS: dict[Section, Callable[[], dict[str, Any]]] = {
     Section.CONTAINER: _container,
     Section.PROCESS: _process,
 }
+
+_DETAILS: dict[Section, Callable[[], dict[str, Any]]] = {
+    Section.SYSTEM: _host,
+    Section.DISK: _mounts,
+    Section.PROCESS: _processes,
+}
+"""What `detail: full` adds."""

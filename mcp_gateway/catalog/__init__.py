@@ -9,7 +9,7 @@ from mcp_gateway.catalog.listing import check_cursor
 from mcp_gateway.catalog.offer import Entry, Freshness, Offer, Part
 from mcp_gateway.catalog.problem import Code, Problem
 from mcp_gateway.catalog.route import Kind, Route
-from mcp_gateway.catalog.rules import ExposeRules, Prefix, SchemaCompat, ServerRules, StickyNames
+from mcp_gateway.catalog.rules import ExposeRules, Order, Prefix, SchemaCompat, ServerRules, StickyNames
 from mcp_gateway.catalog.splice import result_uris, rewrite_uris, upstream_params
 from mcp_gateway.catalog.uris import SeenUris
 from mcp_gateway.catalog.vetting import Caps, read_pages, vet
@@ -25,6 +25,7 @@ __all__ = [
     "Freshness",
     "Kind",
     "Offer",
+    "Order",
     "Part",
     "Prefix",
     "Problem",

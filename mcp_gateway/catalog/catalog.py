@@ -18,7 +18,7 @@ from mcp_gateway.catalog.merge import Merged, merge
 from mcp_gateway.catalog.names import fold
 from mcp_gateway.catalog.offer import Freshness, Offer, freshness
 from mcp_gateway.catalog.route import Kind, Route
-from mcp_gateway.catalog.rules import ExposeRules, Prefix, ServerRules, StickyNames
+from mcp_gateway.catalog.rules import ExposeRules, Order, Prefix, ServerRules, StickyNames
 from mcp_gateway.catalog.splice import rewrite_uris
 from mcp_gateway.catalog.uris import SeenUris
 from mcp_gateway.revisions import is_modern
@@ -88,6 +88,9 @@ class Catalog:
         """
         expose = expose or ExposeRules()
         merged = merge(offers, rules or {}, expose, builtins)
+        if expose.order is Order.NAME:
+            for listed in merged.listed.values():
+                listed.sort(key=lambda item: item.route.exposed)
         fresh = {
             kind: freshness((part for offer in offers for part in offer.parts if part.kind is kind), expose.freshness)
             for kind in Kind

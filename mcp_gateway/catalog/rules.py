@@ -32,6 +32,13 @@ class Prefix(StrEnum):
     NEVER = "never"
 
 
+class Order(StrEnum):
+    """How listings are sorted: as the servers stand in the file, or by exposed name."""
+
+    STABLE = "stable"
+    NAME = "name"
+
+
 class SchemaCompat(StrEnum):
     """Whether schemas that hosts refuse are rewritten."""
 
@@ -71,6 +78,7 @@ class ExposeRules:
     prefix: Prefix = Prefix.ALWAYS
     max_name: int = 48
     schema_compat: SchemaCompat = SchemaCompat.SAFE
+    order: Order = Order.STABLE
     sticky: StickyNames = field(default_factory=dict)
     freshness: Freshness = DEFAULT_FRESHNESS
 

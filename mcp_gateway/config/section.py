@@ -18,7 +18,7 @@ class Section(BaseModel):
     also: ClassVar[frozenset[str]] = frozenset()
     """Other spellings of its keys, which are gone before the model sees them."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=False, defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         return [("set", sorted(self.model_fields_set))]

@@ -1,45 +1,50 @@
 """The gateway's log: standard error, text on a terminal and JSON elsewhere, secrets never.
 
-Redaction is by value and happens on the finished line, so that it also covers
-exceptions, child processes' standard error and every library's messages.
+Redaction is by value, in the one handler that all records pass, so that it also covers
+exceptions, child processes' standard error and every library's messages. A record is
+one line that holds no control character, whatever a stranger put into it; only the
+traceback of an exception takes more lines in the text form.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import re
 import sys
-from collections.abc import Iterable
 from datetime import UTC, datetime
 
-HIDDEN = "[redacted]"
+from mcp_gateway.observe.redaction import Redactor
+from mcp_gateway.observe.text import visible, visible_json
 
-NOISY = ("mcp", "uvicorn", "httpx2", "httpcore2", "watchfiles", "sse_starlette", "asyncio")
+NOISY = ("mcp", "uvicorn", "httpx2", "httpcore2", "sse_starlette", "asyncio")
 """Libraries whose ordinary messages would drown ours."""
 
-
-class Redactor:
-    """Replaces every known secret in a text; `know` may be called again after a reload."""
-
-    def __init__(self) -> None:
-        self._pattern: re.Pattern[str] | None = None
-
-    def know(self, secrets: Iterable[str]) -> None:
-        longest_first = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
-
-    def clean(self, text: str) -> str:
-        return text if self._pattern is None else self._pattern.sub(HIDDEN, text)
+TAB = "\t"
 
 
 class _Formatter(logging.Formatter):
+    """What both forms share: the parts of a record, without secrets."""
+
     def __init__(self, redactor: Redactor) -> None:
-        super().__init__("%(asctime)s %(levelname)-7s %(name)s %(message)s", "%H:%M:%S")
+        super().__init__()
         self._redactor = redactor
 
+    def parts(self, record: logging.LogRecord) -> dict[str, str]:
+        """`message`, and `exception` and `stack` where there are any."""
+        parts = {"message": record.getMessage()}
+        if record.exc_info:
+            parts["exception"] = self.formatException(record.exc_info)
+        if record.stack_info:
+            parts["stack"] = record.stack_info
+        return {name: self._redactor.clean(text) for name, text in parts.items()}
+
+
+class _TextFormatter(_Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return self._redactor.clean(super().format(record))
+        message, *blocks = self.parts(record).values()
+        at = datetime.fromtimestamp(record.created).astimezone()
+        line = f"{at:%H:%M:%S} {record.levelname:<7} {record.name} {visible(message, keep=TAB)}"
+        return "\n".join([line, *(visible(block, keep=f"{TAB}\n") for block in blocks)])
 
 
 class _JsonFormatter(_Formatter):
@@ -48,18 +53,16 @@ class _JsonFormatter(_Formatter):
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            **self.parts(record),
         }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return self._redactor.clean(json.dumps(line, ensure_ascii=False))
+        return visible_json(json.dumps(line, ensure_ascii=False))
 
 
 def configure_logging(level: str, format: str, redactor: Redactor) -> None:
     """Send the whole process's log to standard error. `format` is auto, text or json; `level` a lower-case name."""
     text = format == "text" or (format == "auto" and sys.stderr.isatty())
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Formatter(redactor) if text else _JsonFormatter(redactor))
+    handler.setFormatter(_TextFormatter(redactor) if text else _JsonFormatter(redactor))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

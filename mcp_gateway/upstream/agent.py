@@ -81,6 +81,8 @@ class AgentRules:
     concurrency: int = 256
     queue: int = 1024
     reads_offer: bool = True
+    redact: Callable[[str], str] = str
+    """Takes secrets out of what a failure says: an upstream may quote the token it refuses."""
 
 
 class EraMemory(Protocol):
@@ -281,6 +283,7 @@ class MCPAgent:
         if self._should_try_another_way(failure):
             self.lifecycle.next_attempt_s = time.monotonic()
             return
+        failure.message = self.rules.redact(failure.message)
         self._failure = failure
         self._failed_attempts += 1
         self._count(failure.code)

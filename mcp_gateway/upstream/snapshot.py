@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +19,7 @@ from typing import Any, Final
 import msgspec
 
 from mcp_gateway.catalog import Caps, Kind, Offer, Part, Problem, vet
+from mcp_gateway.upstream.private_file import write_private
 from mcp_gateway.wire import Raw, encode
 
 logger = logging.getLogger(__name__)
@@ -86,17 +86,7 @@ class Snapshot:
         servers = {
             offer.server: _saved(offer, fingerprints[offer.server]) for offer in offers if offer.server in fingerprints
         }
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # mkstemp creates the file readable by its owner alone, before anything is in it.
-        descriptor, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(encode(_File(FORMAT, servers)))
-            os.replace(temporary, self._path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise
+        write_private(self._path, encode(_File(FORMAT, servers)))
 
     def _offer(self, server: str, saved: _SavedOffer) -> Offer:
         return Offer(

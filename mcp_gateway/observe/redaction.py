@@ -1,0 +1,76 @@
+"""Secrets taken out of text by their value, in every spelling that a library or a peer may give them.
+
+Covered besides the plain form: URL-encoded, base64 (standard and URL-safe, also inside
+a longer text such as `user:password`), and the escapes of JSON and of `repr`.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
+from urllib.parse import quote, quote_plus
+
+HIDDEN: Final = "[redacted]"
+
+MIN_CHARS: Final = 6
+"""Shorter spellings are not looked for: they would hit ordinary words (the same bound as the configuration's)."""
+
+
+class Redactor:
+    """Replaces every known secret in a text.
+
+    What was a secret stays one: after a reload, a child may still print the old token.
+    """
+
+    def __init__(self) -> None:
+        self._spellings: set[str] = set()
+        self._pattern: re.Pattern[str] | None = None
+
+    def know(self, secrets: Iterable[str]) -> None:
+        """Add secrets; each line of one that has several counts by itself, since logs are read by line."""
+        for secret in secrets:
+            for part in (secret, *secret.splitlines()):
+                self._spellings.update(text for text in spellings(part.strip()) if len(text) >= MIN_CHARS)
+        longest_first = sorted(self._spellings, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+
+    def clean(self, text: str) -> str:
+        return text if self._pattern is None else self._pattern.sub(HIDDEN, text)
+
+
+def spellings(secret: str) -> Iterator[str]:
+    """The secret and what it looks like once encoded."""
+    yield secret
+    yield from _escapes(secret)
+    yield from _urls(secret)
+    yield from _base64(secret.encode("utf-8", "surrogatepass"))
+
+
+def _escapes(secret: str) -> Iterator[str]:
+    for text in (json.dumps(secret), json.dumps(secret, ensure_ascii=False), repr(secret)):
+        yield text[1:-1]
+
+
+def _urls(secret: str) -> Iterator[str]:
+    for text in (quote(secret, safe="", errors="replace"), quote(secret, errors="replace"), quote_plus(secret)):
+        yield text
+        yield re.sub("%..", lambda escape: escape[0].lower(), text)
+
+
+def _base64(secret: bytes) -> Iterator[str]:
+    """What of the secret's encoding is the same whatever stands before and after it (RFC 4648, section 4).
+
+    Three bytes make four characters, so there are three ways to begin. The characters that share
+    bits with a neighbour are left out.
+    """
+    for before in range(3):
+        encoded = base64.b64encode(bytes(before) + secret)
+        own = encoded[-(-before * 8 // 6) : (before + len(secret)) * 8 // 6].decode()
+        yield own
+        yield own.translate(_URL_SAFE)
+
+
+_URL_SAFE: Final = str.maketrans("+/", "-_")
