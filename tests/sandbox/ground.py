@@ -27,7 +27,7 @@ from mcp_gateway.sandbox.supervisor import seccomp
 
 ORDINARY = 65_534
 SYSTEM_PYTHON = "/usr/bin/python3"
-MEMORY_BYTES = 128 << 20
+MEMORY_BYTES = 256 << 20
 PIDS = 32
 DISK_BYTES = 96 << 20
 OUTPUT_BYTES = 256 << 10

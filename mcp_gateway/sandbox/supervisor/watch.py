@@ -11,11 +11,12 @@ from .cgroup import Cgroup
 from .spec import MAX_FILES, SCRATCH, Limits
 
 _LONGEST_TICK_S = 0.5
-_COST_SHARE = 0.1
-"""Looking may take this part of one core: ticks grow with what a look costs."""
+_PAUSE_PER_COST = 10.0
+"""Ticks grow with what a look costs, so that looking takes a tenth of one core at most."""
+_HURRY_FROM = 0.25
 _HURRIED_TICK_S = 0.004
-_HURRIED_COST_SHARE = 0.5
-"""The same while a run is past half of its disk: fast writers pass the rest between two ordinary looks."""
+_HURRIED_PAUSE_PER_COST = 0.25
+"""From this part of a polled limit on looks follow closely: a fast writer passes the rest between two ordinary ones."""
 _INSIDE = ("/tmp", "/dev/shm", SCRATCH)  # noqa: S108 - the sandbox's own
 
 
@@ -34,7 +35,7 @@ class Watch:
         self._started_monotonic_s = time.monotonic()
         self._folders = [(folder, os.stat(folder).st_dev, *_usage(folder)) for folder in folders]
         self._shortest_tick_s = self.tick_s = shortest_tick_s
-        self._hurried = False
+        self._fullest = 0.0
 
     def elapsed_ms(self) -> int:
         return int((time.monotonic() - self._started_monotonic_s) * 1000)
@@ -47,10 +48,10 @@ class Watch:
             return "wall"
         verdict = self._look()
         cost_s = time.monotonic() - began
-        shortest_s, share = (
-            (_HURRIED_TICK_S, _HURRIED_COST_SHARE) if self._hurried else (self._shortest_tick_s, _COST_SHARE)
-        )
-        self.tick_s = min(max(shortest_s, cost_s / share), _LONGEST_TICK_S)
+        shortest_s, pause = self._shortest_tick_s, _PAUSE_PER_COST
+        if self._fullest > _HURRY_FROM:
+            shortest_s, pause = _HURRIED_TICK_S, _HURRIED_PAUSE_PER_COST
+        self.tick_s = min(max(shortest_s, cost_s * pause), _LONGEST_TICK_S)
         if wall_s is not None:
             left_s = wall_s - (time.monotonic() - self._started_monotonic_s)
             self.tick_s = max(0.0, min(self.tick_s, left_s))
@@ -68,17 +69,17 @@ class Watch:
         noticed = self.passed_in_kernel()
         if noticed:
             return noticed
+        self._fullest = 0.0
         living = processes.descendants(os.getpid())
         in_memory_bytes, in_memory_files = self._in_memory(living)
         if self._group is None:
             if sum(process.threads for process in living) - _own(self._inside) > self._limits.pids:
                 return "pids"
-            spare = self._limits.memory_bytes - in_memory_bytes
-            if processes.resident_bytes(living, spare) > spare:
+            if self._memory_share(living, in_memory_bytes) > 1:
                 return "memory"
         if self._limits.cpu_s is not None and self._cpu_s(living) > self._limits.cpu_s:
             return "cpu"
-        if in_memory_files > MAX_FILES or self._disk_passed(living):
+        if in_memory_files > MAX_FILES or self._disk_share(living) > 1:
             return "disk"
         return None
 
@@ -104,30 +105,41 @@ class Watch:
                 files += status.f_files - status.f_ffree
         return used, files
 
-    def _disk_passed(self, living: list[processes.Process]) -> bool:
+    def _memory_share(self, living: list[processes.Process], in_memory_bytes: int) -> float:
+        limit = self._limits.memory_bytes
+        used = in_memory_bytes + processes.resident_bytes(living, limit - in_memory_bytes)
+        self._fullest = max(self._fullest, used / limit)
+        return used / limit
+
+    def _disk_share(self, living: list[processes.Process]) -> float:
         fullest = 0.0
         for folder, device, bytes_before, files_before in self._folders:
-            used, files = _usage(folder)
+            used, files = _usage(folder, most_files=files_before + MAX_FILES)
             used += processes.deleted_bytes(living, device)
             share = max((used - bytes_before) / self._limits.disk_bytes, (files - files_before) / MAX_FILES)
             fullest = max(fullest, share)
-        self._hurried = fullest > 0.5
-        return fullest > 1
+        self._fullest = max(self._fullest, fullest)
+        return fullest
 
 
 def _own(inside: bool) -> int:
     return 2 if inside else 0
 
 
-def _usage(folder: str) -> tuple[int, int]:
-    """Bytes and entries below a folder; what vanishes meanwhile does not count, links are not followed."""
+def _usage(folder: str, most_files: float = float("inf")) -> tuple[int, int]:
+    """Bytes and entries below a folder; what vanishes meanwhile does not count, links are not followed.
+
+    Stops counting above `most_files`, since that settles the matter.
+    """
     used = files = 0
     todo = [folder]
-    while todo:
+    while todo and files <= most_files:
         try:
             with os.scandir(todo.pop()) as entries:
                 for entry in entries:
                     files += 1
+                    if files > most_files:
+                        break
                     used += entry.stat(follow_symlinks=False).st_blocks * 512
                     if entry.is_dir(follow_symlinks=False):
                         todo.append(entry.path)
