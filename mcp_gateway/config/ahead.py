@@ -1,0 +1,73 @@
+"""Settings that the file may hold already and that this version does not act on.
+
+What would weaken protection if it were ignored is refused; the rest is told in a note.
+A row goes away with the change that makes its setting work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from pydantic import BaseModel
+
+from mcp_gateway.config.model import Config
+from mcp_gateway.config.servers import Server, StdioServer
+
+REFUSED: Final[tuple[tuple[str, Callable[[Config], bool]], ...]] = (
+    ("auth.keys", lambda config: bool(config.auth.keys)),
+    ("auth.oauth", lambda config: config.auth.oauth is not None),
+    ("auth.required", lambda config: config.auth.required is True),
+    ("auth.signatures.required", lambda config: config.auth.signatures.required),
+    ("limits.rate", lambda config: config.limits.rate is not None),
+    ("security.require_pinned", lambda config: config.security.require_pinned),
+    ("profiles", lambda config: bool(config.profiles)),
+    ("cluster", lambda config: "cluster" in config.model_fields_set),
+)
+"""Path -> whether the file asks for protection, or for a shape of service, that is not there yet."""
+
+IGNORED: Final = ("llm", "tools.ask", "expose.clients", "expose.pinned", "observability.calls", "observability.otlp")
+IGNORED_MODES: Final = frozenset({"search"})
+
+
+def refusals(config: Config) -> tuple[str, ...]:
+    """A line for each setting without which serving would be less protected than the file says."""
+    name = config.path.name
+    return tuple(
+        f"{name}: {path}: not in this version of the gateway; leave it out" for path, asks in REFUSED if asks(config)
+    )
+
+
+def skipped(config: Config) -> dict[str, str]:
+    """Servers whose entry asks for a protection that is not there yet -> why they are left out."""
+    return {name: reason for name, server in config.servers.items() if (reason := _unprotected(name, server))}
+
+
+def notes(config: Config) -> tuple[str, ...]:
+    """A line for each setting that is read and has no effect yet."""
+    return tuple(f"{config.path.name}: {path}: read, but without effect in this version" for path in _ignored(config))
+
+
+def _ignored(config: Config) -> Iterator[str]:
+    yield from (path for path in IGNORED if _is_set(config, path))
+    if config.expose.mode in IGNORED_MODES:
+        yield "expose.mode"
+
+
+def _is_set(config: Config, path: str) -> bool:
+    section: BaseModel = config
+    for key in path.split("."):
+        if key not in section.model_fields_set:
+            return False
+        value = getattr(section, key)
+        if isinstance(value, BaseModel):
+            section = value
+    return True
+
+
+def _unprotected(name: str, server: Server) -> str | None:
+    if server.trust == "strict":
+        return f"mcpServers.{name}.trust: strict is not in this version of the gateway; the server is left out"
+    if not isinstance(server, StdioServer) and server.auth is not None:
+        return f"mcpServers.{name}.auth: logging in with OAuth is not in this version; the server is left out"
+    return None
