@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -23,7 +24,7 @@ from mcp.server.runner import serve_dual_era_loop
 from mcp_gateway.builtin import ALL, Builtin, MCPFunctions
 from mcp_gateway.cache import Scope, TieredCache, open_cache
 from mcp_gateway.call import Call, Client
-from mcp_gateway.catalog import ExposeRules, Order, Prefix, SchemaCompat, ServerRules, StickyNames
+from mcp_gateway.catalog import ExposeRules, Kind, Order, Prefix, SchemaCompat, ServerRules, StickyNames
 from mcp_gateway.config import Config, folders, load_config
 from mcp_gateway.config.watch import changes, sources
 from mcp_gateway.downstream import views
@@ -34,7 +35,7 @@ from mcp_gateway.downstream.server import HttpServer, Transport, address, bind
 from mcp_gateway.downstream.sessions import Sessions
 from mcp_gateway.downstream.stdio import claim, stdio_streams
 from mcp_gateway.errors import BadConfig
-from mcp_gateway.events import Events, OfferChanged
+from mcp_gateway.events import Events, OfferChanged, ServerStateChanged
 from mcp_gateway.gateway import Gateway, Surface
 from mcp_gateway.middleware.cache import CacheMiddleware
 from mcp_gateway.middleware.cache_rules import CacheRules, Caching
@@ -46,6 +47,7 @@ from mcp_gateway.upstream.define import credential, define
 from mcp_gateway.upstream.definition import Definition
 from mcp_gateway.upstream.eras import EraBook
 from mcp_gateway.upstream.kept_names import KeptNames
+from mcp_gateway.upstream.lifecycle import State
 from mcp_gateway.upstream.manager import MCPAgentManager
 from mcp_gateway.upstream.snapshot import Snapshot
 from mcp_gateway.wire import loads
@@ -77,6 +79,7 @@ class App:
         self._names = KeptNames(state / "names" / f"{key}.json")
         self._definitions = self._define(config)
         self._offers_changed = anyio.Event()
+        self._heard = anyio.Event()
 
         self.events = Events()
         saved = self._snapshot.load(_fingerprints(self._definitions))
@@ -131,6 +134,26 @@ class App:
                 group.start_soon(self._obey_signals, _async(stopping.set), serving.cancel)
                 async with stdio_streams(input_fd, output_fd, self.config.limits.max_body, stopping) as streams:
                     await serve_dual_era_loop(self.endpoint.server, *streams, lifespan_state=None)
+
+    async def known(self, tool: str, within_s: float) -> bool:
+        """Whether there is such a tool; waits while a server that never told what it offers may still bring it."""
+        with anyio.move_on_after(within_s):
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._until_settled, group.cancel_scope)
+                while self.gateway.catalog.find(Kind.TOOL, tool) is None:
+                    await self._heard.wait()
+                group.cancel_scope.cancel()
+        return self.gateway.catalog.find(Kind.TOOL, tool) is not None
+
+    async def tried(self, within_s: float) -> None:
+        """Wait until every upstream that is being connected is ready or has failed once."""
+        with anyio.move_on_after(within_s):
+            while any(agent.state is State.CONNECTING and not agent.failures for agent in self.upstreams.agents):
+                await self._heard.wait()
+
+    async def _until_settled(self, waiting: anyio.CancelScope) -> None:
+        await self.upstreams.settled(math.inf)
+        waiting.cancel()
 
     async def call_tool(self, tool: str, arguments: Mapping[str, Any], deadline_s: float | None) -> dict[str, Any]:
         """Call one tool for the command line. Raises GatewayError, RpcError."""
@@ -300,6 +323,9 @@ class App:
     def _hear(self, event: object) -> None:
         if isinstance(event, OfferChanged):
             self._offers_changed.set()
+        if isinstance(event, OfferChanged | ServerStateChanged):
+            self._heard.set()
+            self._heard = anyio.Event()
 
     async def _save_changes(self) -> None:
         while True:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from mcp_gateway.cli.options import common, config_path
-from mcp_gateway.cli.output import Output, answer, note
+from mcp_gateway.cli.output import Output, answer, note, say
 from mcp_gateway.config import json_schema, load_config
 
 
@@ -26,7 +26,7 @@ def validate(output: Output, file: Path | None) -> None:
     for line in (*config.notes, *config.skipped.values()):
         note(line)
     count = len(config.servers)
-    click.echo(f"{path}: ok, {count} server{'' if count == 1 else 's'}")
+    say(f"{path}: ok, {count} server{'' if count == 1 else 's'}")
 
 
 @click.command("schema")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Final
@@ -11,8 +13,10 @@ from typing import Final
 import click
 
 from mcp_gateway import __version__
-from mcp_gateway.cli.output import Output, report
-from mcp_gateway.errors import GatewayError, exit_code
+from mcp_gateway.cli.output import Output, report, report_as
+from mcp_gateway.errors import CODES, GatewayError
+
+logger = logging.getLogger(__name__)
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "serve": ("serve", "Serve all upstreams as one MCP server."),
@@ -25,9 +29,14 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
 }
 """Command -> its module in this package, and its line in the help."""
 
-_USAGE_ERROR = 2
-_INTERRUPTED = 130
 _UNEXPECTED = 1
+_USAGE_ERROR = 2
+_TOOL_FAILED = 5
+_INTERRUPTED = 130
+"""128 and SIGINT, as shells have it."""
+
+_NOBODY_READS = 141
+"""128 and SIGPIPE."""
 
 
 class Commands(click.Group):
@@ -42,6 +51,15 @@ class Commands(click.Group):
         module = import_module(f"mcp_gateway.cli.{COMMANDS[cmd_name][0]}")
         command: click.Command = module.COMMANDS[cmd_name]
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = get_close_matches(args[0], COMMANDS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else "see --help"
+            ctx.fail(f"no such command {args[0]!r}, {hint}")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -74,14 +92,25 @@ def run(arguments: Sequence[str]) -> int:
         result = cli.main(list(arguments), prog_name="mcp-gateway", standalone_mode=False)
     except click.exceptions.Exit as done:
         return done.exit_code
-    except click.Abort:
+    except (click.Abort, KeyboardInterrupt):
         return _INTERRUPTED
-    except KeyboardInterrupt:
-        return _INTERRUPTED
+    except SystemExit:
+        return _NOBODY_READS  # click's answer to a closed pipe, its only one of this kind
     except click.ClickException as mistake:
-        mistake.show()
+        _show(mistake, as_json)
         return mistake.exit_code or _USAGE_ERROR
     except GatewayError as failure:
         report(failure, as_json=as_json)
-        return exit_code(failure)
+        return CODES[failure.code].exit if failure.code in CODES else _TOOL_FAILED
+    except Exception:  # boundary: a fault of ours; logged, since only the log takes secrets out of a traceback
+        logger.exception("cli.failed")
+        report_as("internal_error", "this is a fault of mcp-gateway; the traceback is above", as_json=as_json)
+        return _UNEXPECTED
     return result if isinstance(result, int) else 0
+
+
+def _show(mistake: click.ClickException, as_json: bool) -> None:
+    if as_json:
+        report_as("usage", mistake.format_message(), as_json=True)
+    else:
+        mistake.show()

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import anyio
 import click
 
+from mcp_gateway.catalog.signature import first_line, signature
 from mcp_gateway.cli.gateway import gateway, running_gateway
-from mcp_gateway.cli.options import common, config_path
-from mcp_gateway.cli.output import Output, answer
-from mcp_gateway.cli.signature import first_line, signature
-from mcp_gateway.errors import BadConfig, NotRunning
+from mcp_gateway.cli.options import NoSuchFile, common
+from mcp_gateway.cli.output import Output, answer, say
+from mcp_gateway.errors import NotRunning
 
 KINDS = ("tools", "resources", "prompts", "servers")
+
+NEXT = "Next: mcp-gateway validate · mcp-gateway serve · mcp-gateway list"
 
 
 @click.command("list")
@@ -25,13 +28,12 @@ KINDS = ("tools", "resources", "prompts", "servers")
 @common
 def list_(output: Output, kind: str, server: str | None, schema: bool) -> None:
     """List tools (default), resources, prompts or servers."""
-    body = anyio.run(_get, output, kind)
-    items = [item for item in body[kind] if server is None or item.get("server", item["name"]) == server]
+    items = anyio.run(_items, output, kind, server)
     if output.as_json or schema:
         answer({kind: items})
         return
     for line in _LINES[kind](items):
-        click.echo(line)
+        say(line)
 
 
 @click.command("inspect")
@@ -39,23 +41,21 @@ def list_(output: Output, kind: str, server: str | None, schema: bool) -> None:
 @common
 def inspect(output: Output, name: str) -> None:
     """Show everything known of one server: state, revision, capabilities, tools, problems."""
-    server = anyio.run(_get, output, f"servers/{name}")
+    server = anyio.run(_get, output, f"servers/{quote(name, safe='')}")
     if output.as_json:
         answer(server)
         return
-    click.echo(
-        f"{server['name']}: {server['state']}, {server['transport']}, revision {server['revision'] or 'unknown'}"
-    )
+    say(f"{server['name']}: {server['state']}, {server['transport']}, revision {server['revision'] or 'unknown'}")
     if server["reason"]:
-        click.echo(f"  {server['reason']}")
+        say(f"  {server['reason']}")
     for heading, lines in (
         ("capabilities", sorted(server["capabilities"] or {})),
         ("tools", _tool_lines(server["exposed_tools"])),
         ("problems", [f"{item['code']} {item['name'] or ''}: {item['text']}" for item in server["problems"]]),
     ):
-        click.echo(f"{heading}: {'none' if not lines else ''}")
+        say(f"{heading}: {'none' if not lines else ''}")
         for line in lines:
-            click.echo(f"  {line}")
+            say(f"  {line}")
 
 
 @click.command("status")
@@ -64,38 +64,51 @@ def status(output: Output, welcome: bool = False) -> None:
     """Show the state of the running gateway. Exits with 69 when none is running."""
     try:
         body = anyio.run(_status, output)
-    except (BadConfig, NotRunning) as absent:
+    except (NoSuchFile, NotRunning) as absent:
         if not welcome:
             raise
-        click.echo(absent.message)
-        click.echo("Next: mcp-gateway validate · mcp-gateway serve · mcp-gateway list")
+        say(f"{absent.message}\n{NEXT}")
         return
     if output.as_json:
         answer(body)
         return
     counts = f"{body['tools']} tools, {body['prompts']} prompts, {body['resources']} resources"
-    click.echo(f"mcp-gateway {body['version']}: {counts}, {body['sessions']} sessions")
+    say(f"mcp-gateway {body['version']}: {counts}, {body['sessions']} sessions")
     if body["config"]["error"]:
-        click.echo(f"the configuration on disk is bad; the old one is in force:\n{body['config']['error']}")
+        say(f"the configuration on disk is bad; the old one is in force:\n{body['config']['error']}")
+    if body["config"]["restart_needed"]:
+        say(f"changed, but in force only after a restart: {', '.join(body['config']['restart_needed'])}")
     for line in _server_lines(body["servers"]):
-        click.echo(line)
+        say(line)
+    if welcome:
+        say(NEXT)
+
+
+async def _items(output: Output, kind: str, server: str | None) -> list[dict[str, Any]]:
+    """What there is of a kind, of one server if it is named. Raises UnknownName."""
+    async with gateway(output) as answers:
+        items: list[dict[str, Any]] = (await answers.get(kind))[kind]
+        if server is None:
+            return items
+        await answers.get(f"servers/{quote(server, safe='')}")
+        return [item for item in items if item.get("server", item["name"]) == server]
 
 
 async def _get(output: Output, path: str) -> Any:
-    async with gateway(config_path(output)) as answers:
+    async with gateway(output) as answers:
         return await answers.get(path)
 
 
 async def _status(output: Output) -> Any:
-    answers = await running_gateway(config_path(output))
+    answers = await running_gateway(output)
     return await answers.get("status")
 
 
-def _tool_lines(items: list[Mapping[str, Any]]) -> list[str]:
+def _tool_lines(items: Sequence[Mapping[str, Any]]) -> list[str]:
     return [f"{signature(item)}{_dash(item)}" for item in items]
 
 
-def _prompt_lines(items: list[Mapping[str, Any]]) -> list[str]:
+def _prompt_lines(items: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = []
     for item in items:
         names = [argument["name"] for argument in item.get("arguments") or []]
@@ -103,11 +116,11 @@ def _prompt_lines(items: list[Mapping[str, Any]]) -> list[str]:
     return lines
 
 
-def _resource_lines(items: list[Mapping[str, Any]]) -> list[str]:
+def _resource_lines(items: Sequence[Mapping[str, Any]]) -> list[str]:
     return [f"{item.get('uri') or item.get('uriTemplate')}{_dash(item)}" for item in items]
 
 
-def _server_lines(items: list[Mapping[str, Any]]) -> list[str]:
+def _server_lines(items: Sequence[Mapping[str, Any]]) -> list[str]:
     signs = {"ready": "●", "disabled": "○", "idle": "○"}
     width = max((len(item["name"]) for item in items), default=0)
     return [

@@ -13,9 +13,15 @@ import click
 
 from mcp_gateway.cli.output import Output
 from mcp_gateway.config import find_config
-from mcp_gateway.errors import BadConfig
+from mcp_gateway.errors import CallerError
 
 Command = Callable[..., Any]
+
+
+class NoSuchFile(CallerError):
+    """There is no configuration file where one was named, or nowhere at all."""
+
+    code = "unknown_name"
 
 
 def common(command: Command) -> Command:
@@ -33,8 +39,10 @@ def common(command: Command) -> Command:
 
 
 def config_path(output: Output) -> Path:
-    """The configuration file to use. Raises BadConfig when there is none."""
+    """The configuration file to use. Raises NoSuchFile."""
     found = find_config(output.config, environ=os.environ, folder=Path.cwd())
     if found is None:
-        raise BadConfig("no configuration file: write ./gateway.yaml, or name one with -c FILE")
+        raise NoSuchFile("no configuration file: write ./gateway.yaml, or name one with -c FILE")
+    if not os.path.lexists(found):
+        raise NoSuchFile(f"no such configuration file: {found}")
     return found

@@ -1,4 +1,8 @@
-"""What the command line says, and where: answers to standard output, everything else to standard error."""
+"""What the command line says, and where: answers to standard output, everything else to standard error.
+
+Whatever is said passes through here, so that no control character of a tool or a
+server reaches the terminal. There is no colour, so none has to be switched off.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from typing import Any
 import click
 
 from mcp_gateway.errors import GatewayError
+from mcp_gateway.observe.text import visible, visible_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,18 +28,27 @@ class Output:
 
 def answer(value: Any) -> None:
     """An answer for programs: one JSON document on standard output."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    click.echo(visible_json(json.dumps(value, ensure_ascii=False, indent=2)))
 
 
-def report(failure: GatewayError, *, as_json: bool) -> None:
-    """A failure on standard error: `error[code]: message`, or one JSON line."""
-    if as_json:
-        body = {"code": failure.code, "message": failure.message, "server": failure.server}
-        click.echo(json.dumps({"error": body}, ensure_ascii=False), err=True)
-    else:
-        click.echo(f"error[{failure.code}]: {failure.message}", err=True)
+def say(text: str) -> None:
+    """An answer for people, on standard output."""
+    click.echo(visible(text, keep="\n\t"))
 
 
 def note(text: str) -> None:
     """Something worth knowing that is not the answer."""
-    click.echo(text, err=True)
+    click.echo(visible(text, keep="\n\t"), err=True)
+
+
+def report(failure: GatewayError, *, as_json: bool) -> None:
+    """A failure on standard error: `error[code]: message`, or one JSON line."""
+    report_as(failure.code, failure.message, failure.server, as_json=as_json)
+
+
+def report_as(code: str, message: str, server: str | None = None, *, as_json: bool) -> None:
+    if as_json:
+        body = {"code": code, "message": message, "server": server}
+        note(json.dumps({"error": body}, ensure_ascii=False))
+    else:
+        note(f"error[{code}]: {message}")

@@ -20,6 +20,8 @@ from mcp_gateway.config import Config, load_config
 @common
 def serve(output: Output, stdio: bool = False, host: str | None = None, port: int | None = None) -> None:
     """Serve all upstreams as one MCP server, over HTTP or over standard input and output."""
+    if stdio and (host is not None or port is not None):
+        raise click.UsageError("--stdio binds no port; leave out --host and --port")
     config = load_config(config_path(output), environ=os.environ)
     _tell(config)
     options = {"use_uvloop": find_spec("uvloop") is not None}
@@ -51,14 +53,6 @@ def _tell(config: Config) -> None:
     """What was understood differently, and which servers are left out today, before anything else."""
     for line in (*config.notes, *config.skipped.values()):
         note(line)
-
-
-def _has_uvloop() -> bool:
-    try:
-        import uvloop  # noqa: F401 - only whether it is there
-    except ImportError:
-        return False
-    return True
 
 
 COMMANDS = {"serve": serve}
