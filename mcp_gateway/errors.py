@@ -13,7 +13,8 @@ The branches answer one question: what can the caller do?
     │   ├── UpstreamTimeout           upstream_timeout
     │   ├── UpstreamDisconnected      upstream_disconnected
     │   ├── UpstreamBusy              upstream_busy
-    │   └── UpstreamRemoved           upstream_removed
+    │   ├── UpstreamRemoved           upstream_removed
+    │   └── Busy                      busy
     └── OperatorError               somebody has to mend something
         ├── BadConfig                 bad_config
         ├── UpstreamAuth              upstream_auth
@@ -22,6 +23,8 @@ The branches answer one question: what can the caller do?
         ├── UpstreamMessageTooLarge   upstream_message_too_large
         ├── NotRunning                not_running
         ├── PortBusy                  port_busy
+        ├── SandboxUnavailable        sandbox_unavailable
+        ├── SearchUnavailable         search_unavailable
         └── InternalError             internal_error
     RpcError                        an upstream's own JSON-RPC error, passed on unchanged
 
@@ -74,6 +77,9 @@ CODES: Mapping[str, Translation] = {
     "upstream_message_too_large": Translation(INTERNAL_ERROR, 502, 4),
     "not_running": Translation(INTERNAL_ERROR, 503, 69),
     "port_busy": Translation(INTERNAL_ERROR, 503, 69),
+    "busy": Translation(INTERNAL_ERROR, 503, 69),
+    "sandbox_unavailable": Translation(INTERNAL_ERROR, 503, 69),
+    "search_unavailable": Translation(INTERNAL_ERROR, 503, 69),
     "internal_error": Translation(INTERNAL_ERROR, 500, 1),
 }
 """Every stable code. Exit codes are those of the design: 65 bad data, 66 no such name, 78 bad config, and so on."""
@@ -171,6 +177,12 @@ class UpstreamRemoved(TryLater):
     code = "upstream_removed"
 
 
+class Busy(TryLater):
+    """A built-in tool does as much as it may, and its waiting line is full."""
+
+    code = "busy"
+
+
 class OperatorError(GatewayError):
     """Somebody has to mend the configuration, a credential or an upstream."""
 
@@ -218,6 +230,18 @@ class PortBusy(OperatorError):
     """Another program listens on the address."""
 
     code = "port_busy"
+
+
+class SandboxUnavailable(OperatorError):
+    """No sandbox works here, so nothing is executed."""
+
+    code = "sandbox_unavailable"
+
+
+class SearchUnavailable(OperatorError):
+    """There is no web search provider, or none of them answered."""
+
+    code = "search_unavailable"
 
 
 class InternalError(OperatorError):

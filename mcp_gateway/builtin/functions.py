@@ -26,6 +26,14 @@ class Arguments(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Result(BaseModel):
+    """The base of results that have a better text than their JSON."""
+
+    def text(self) -> str:
+        """What a model or a person reads; programs read the structured content."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What a built-in may know besides its arguments.
@@ -133,6 +141,6 @@ def _reason(problem: ErrorDetails, arguments: type[BaseModel]) -> str:
 
 
 def _tool_result(result: BaseModel) -> Raw:
-    text = result.model_dump_json(by_alias=True)
-    content = [{"type": "text", "text": text}]
-    return Raw(encode({"content": content, "structuredContent": Raw(text.encode()), "isError": False}))
+    structured = result.model_dump_json(by_alias=True)
+    content = [{"type": "text", "text": result.text() if isinstance(result, Result) else structured}]
+    return Raw(encode({"content": content, "structuredContent": Raw(structured.encode()), "isError": False}))

@@ -7,18 +7,16 @@ opens a connection.
 from __future__ import annotations
 
 import functools
-import ipaddress
 import ssl
 from base64 import b64encode
-from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from mcp_gateway.errors import BadConfig
+from mcp_gateway.security.addresses import is_forbidden as is_forbidden
+from mcp_gateway.security.addresses import proxy_for as proxy_for
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_METADATA = frozenset({"fd00:ec2::254", "100.100.100.200"})
-"""Cloud metadata services outside the link-local ranges (AWS over IPv6, Alibaba Cloud)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,57 +107,3 @@ def tls_context(settings: TlsSettings) -> ssl.SSLContext:
         context.verify_mode = ssl.CERT_NONE
     context.set_alpn_protocols(["http/1.1"])
     return context
-
-
-def is_forbidden(host: str) -> bool:
-    """True for link-local and metadata addresses, which no upstream may have; False for names."""
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    address = mapped or address
-    return address.is_link_local or str(address) in _METADATA
-
-
-def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
-    """The proxy that the environment names for this URL, or None.
-
-    Lower-case names win, as in curl. A proxy cannot reach this machine's loopback, so
-    loopback addresses are never sent to one (our choice; Go's net/http does the same).
-    """
-    parts = urlsplit(url)
-    host = (parts.hostname or "").rstrip(".")
-    name = f"{parts.scheme}_proxy"
-    proxy = environ.get(name) or environ.get(name.upper())
-    if not proxy or _is_loopback(host):
-        return None
-    exempt = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
-    port = parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
-    if any(_exempts(entry.strip().lower(), host, port) for entry in exempt.split(",")):
-        return None
-    return proxy if "://" in proxy else f"http://{proxy}"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
-def _exempts(entry: str, host: str, port: int) -> bool:
-    """One NO_PROXY entry: `*`, an address or network, or a domain with its subdomains; `:port` narrows it."""
-    if not entry or entry == "*":
-        return entry == "*"
-    try:
-        return ipaddress.ip_address(host) in ipaddress.ip_network(entry, strict=False)
-    except ValueError:
-        pass  # at least one of the two is a name
-    name, colon, wanted = entry.rpartition(":")
-    if colon and wanted.isdigit():
-        if int(wanted) != port:
-            return False
-        entry = name.strip("[]")
-    domain = entry.removeprefix("*").removeprefix(".")
-    return host == domain or host.endswith(f".{domain}")
