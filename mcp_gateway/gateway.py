@@ -71,7 +71,7 @@ CATALOG_DEBOUNCE_S = 0.1
 LEVEL_WITHIN_S = 1.0
 """How long setting a log level waits for upstreams to have heard of it; a slow one hears later (our choice)."""
 
-Line = tuple[MCPAgent, str]
+Subscription = tuple[MCPAgent, str]
 """A resource on one connection: whose it is, and its URI there."""
 
 _EMPTY = Raw(b"{}")
@@ -107,7 +107,7 @@ class Gateway:
         self._announced = self._catalog
         self._stale = True
         self._offers_changed = anyio.Event()
-        self._subscribers: dict[Line, set[str]] = {}
+        self._subscribers: dict[Subscription, set[str]] = {}
         self._log_levels: dict[str, str] = {}
         self._vendor_owners: dict[str, str] = {}
         self._chores: anyio.abc.TaskGroup | None = None
@@ -197,7 +197,7 @@ class Gateway:
         if call.route is None:
             return await self._vendor(call)
         if call.route.server is None:
-            return await self.functions.call(call)
+            return bridge.shaped(await self.functions.call(call), call)
         if call.method in ("resources/subscribe", "resources/unsubscribe"):
             return await self._subscription(call)
         if call.method == "completion/complete" and not self._completes(call.route.server):
@@ -263,7 +263,7 @@ class Gateway:
             await self._open_subscription(line)
         return _EMPTY
 
-    async def _open_subscription(self, line: Line) -> None:
+    async def _open_subscription(self, line: Subscription) -> None:
         """Raises what the upstream refuses it with; nobody is subscribed then."""
         agent, uri = line
         try:
@@ -273,7 +273,7 @@ class Gateway:
             self._subscribers.pop(line, None)
             raise
 
-    async def _unsubscribe(self, line: Line, key: str) -> None:
+    async def _unsubscribe(self, line: Subscription, key: str) -> None:
         subscribers = self._subscribers.get(line, set())
         subscribers.discard(key)
         if not subscribers and self._subscribers.pop(line, None) is not None:
@@ -329,7 +329,7 @@ class Gateway:
             if self._chores is not None:
                 self._chores.start_soon(self._give_up, line, client.key)
 
-    async def _give_up(self, line: Line, key: str) -> None:
+    async def _give_up(self, line: Subscription, key: str) -> None:
         try:
             await self._unsubscribe(line, key)
         except (GatewayError, RpcError) as failure:
@@ -375,7 +375,10 @@ class Gateway:
         now_s = time.monotonic()
         if self._listed_first_s is None:
             self._listed_first_s = now_s
-        await self.upstreams.settled(max(0.0, self._listed_first_s + FIRST_LISTING_WAIT_S - now_s))
+        within_s = max(0.0, self._listed_first_s + FIRST_LISTING_WAIT_S - now_s)
+        with anyio.move_on_after(within_s):
+            await self.upstreams.settled(within_s)
+            await self.functions.settled()
 
     def configure(self, surface: Surface) -> None:
         """Take over changed rules about names and schemas."""

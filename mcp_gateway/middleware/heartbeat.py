@@ -32,7 +32,7 @@ class Heartbeat:
     """
 
     def __init__(self, interval_s: float = INTERVAL_S) -> None:
-        self._interval_s = interval_s
+        self.interval_s = interval_s
         self._pulses: set[_Pulse] = set()
 
     async def __call__(self, call: Call, next: Next) -> Raw:
@@ -49,8 +49,8 @@ class Heartbeat:
     async def run(self) -> None:
         """Break the silence of every call that is due, until cancelled."""
         while True:
-            await anyio.sleep(self._interval_s / 10)
-            due_s = time.monotonic() - self._interval_s * 0.9
+            await anyio.sleep(self.interval_s / 10)
+            due_s = time.monotonic() - self.interval_s * 0.9
             for pulse in tuple(self._pulses):
                 if pulse.spoke_s <= due_s:
                     pulse.beat()

@@ -1,0 +1,79 @@
+"""What the gateway promises to whoever comes in through a door, each with where the promise comes from.
+
+A test says which of these it shows with `@shows(...)`; `test_requirements.py` checks that
+nothing is promised without a test and nothing is tested without a promise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+Test = TypeVar("Test", bound=Callable[..., object])
+
+SPECIFICATION = "https://modelcontextprotocol.io/specification"
+
+REQUIREMENTS: Final = {
+    # name: (what is promised, where the promise comes from)
+    "handshake": ("both eras come in through the same address", f"{SPECIFICATION}/2026-07-28/basic/versioning"),
+    "handshake-unknown-version": (
+        "an initialize of an unknown version is answered with our newest legacy one",
+        f"{SPECIFICATION}/2025-11-25/basic/lifecycle",
+    ),
+    "handshake-first": ("nothing is served before initialize", f"{SPECIFICATION}/2025-11-25/basic/lifecycle"),
+    "discover-on-sse": ("the SSE door refuses discover plainly, so that clients fall back", "ours"),
+    "listings": ("every listing holds what the upstream offers, under names that can be called", "ours"),
+    "listing-one-page": ("a cursor is refused: there is one page", f"{SPECIFICATION}/2025-11-25/server/utilities"),
+    "listing-saved": ("a complete listing comes at once from the saved catalog", "ours: design, numbers to hold"),
+    "listing-first-wait": ("only the first listing waits, at most 3 s", "ours: design, decision 3"),
+    "call": ("a call reaches the upstream and its result comes back", "ours"),
+    "call-exact": ("results keep unknown members, nulls and the spelling of numbers", "ours: the one path"),
+    "call-failing-tool": ("a tool's own failure is passed on", f"{SPECIFICATION}/2025-11-25/server/tools"),
+    "prompts": ("prompts are served", f"{SPECIFICATION}/2025-11-25/server/prompts"),
+    "resources": ("resources and those of templates are read", f"{SPECIFICATION}/2025-11-25/server/resources"),
+    "resource-missing": ("a missing resource is -32002, in 2026-07-28 -32602", f"{SPECIFICATION}/2026-07-28/basic"),
+    "completion": ("arguments are completed by the upstream", f"{SPECIFICATION}/2025-11-25/server/utilities/completion"),
+    "vendor-methods": ("a vendor's method reaches whoever serves it", "ours"),
+    "unknown-method": ("a method nobody serves is -32601", "JSON-RPC 2.0, section 5.1"),
+    "ping": ("ping is answered by the gateway itself", f"{SPECIFICATION}/2025-11-25/basic/utilities/ping"),
+    "unknown-name": ("an unknown tool is -32602 and names the nearest", "ours: design, decision 8"),
+    "failure-tool": ("a call that fails on the way is isError with its stable code", "ours: design, decision 8"),
+    "failure-other": ("other methods fail with -32603 and data.code", "ours: design, decision 8"),
+    "progress": (
+        "progress arrives in order before the answer, under the caller's token",
+        f"{SPECIFICATION}/2025-11-25/basic/utilities/progress",
+    ),
+    "progress-unasked": ("no progress without a token", f"{SPECIFICATION}/2025-11-25/basic/utilities/progress"),
+    "heartbeat": ("a silent call with a token shows signs of life that increase", "ours: hosts facts, 2.6"),
+    "logging": ("log messages reach the session that asked, from its level on", f"{SPECIFICATION}/2025-11-25/server"),
+    "logging-apart": ("each session has a level of its own", "ours"),
+    "cancel": ("a cancelled call is cancelled upstream, and no other", f"{SPECIFICATION}/2025-11-25/basic/utilities"),
+    "cancel-by-leaving": (
+        "closing the response cancels a 2026-07-28 call",
+        f"{SPECIFICATION}/2026-07-28/basic/patterns/cancellation",
+    ),
+    "leaving-is-no-cancel": (
+        "a legacy client that loses its connection has not cancelled",
+        f"{SPECIFICATION}/2025-11-25/basic/transports",
+    ),
+    "questions": ("sampling, elicitation and roots reach the caller", f"{SPECIFICATION}/2025-11-25/client"),
+    "questions-driven": ("a 2026-07-28 upstream's questions reach a legacy caller", "ours: protocol facts, 4.2"),
+    "questions-apart": ("a question that could be another client's is declined", "ours: design, decision 6"),
+    "list-changed": ("a change of the merged view is announced once to everybody", "ours: protocol facts, section 3"),
+    "list-unchanged": ("nothing is announced when the merged view is the same", "ours"),
+    "updates": ("updates of a resource reach its subscribers only", f"{SPECIFICATION}/2025-11-25/server/resources"),
+    "same-ids": (
+        "requests of one session with equal ids get their own answers",
+        "https://github.com/modelcontextprotocol/python-sdk/issues/3060",
+    ),
+}
+
+
+def shows(*names: str) -> Callable[[Test], Test]:
+    """The test shows that these promises hold."""
+
+    def mark(test: Test) -> Test:
+        setattr(test, "shows", names)  # noqa: B010 - an attribute the type does not have
+        return test
+
+    return mark
