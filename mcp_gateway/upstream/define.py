@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,9 @@ from typing import Any
 from pydantic import SecretStr
 
 from mcp_gateway.config import HttpServer, Server, SseServer, StdioServer
-from mcp_gateway.upstream.agent import AgentRules, Dial
-from mcp_gateway.upstream.child import child_environment
-from mcp_gateway.upstream.definition import Definition, Isolation
+from mcp_gateway.errors import UpstreamStartFailed
+from mcp_gateway.upstream.child import child_environment, resolve_command
+from mcp_gateway.upstream.definition import AgentRules, Definition, Dial, Isolation
 from mcp_gateway.upstream.dispatch.address import TlsSettings, proxy_for
 from mcp_gateway.upstream.dispatch.base import Dispatcher, Listener
 from mcp_gateway.upstream.dispatch.http import HttpDispatcher
@@ -25,6 +24,9 @@ from mcp_gateway.wire import encode
 
 DISABLED_IN_FILE = "switched off in the configuration"
 
+_OF_OTHERS = frozenset({"name", "disabled", "prefix", "tools", "cache", "trust"})
+"""Keys that change how an offer is shown or what is cached, and no connection."""
+
 
 def define(
     name: str, server: Server, *, environ: Mapping[str, str], max_message_bytes: int, skipped: str | None = None
@@ -35,7 +37,7 @@ def define(
         name=name,
         transport=server.type,
         fingerprint=_fingerprint(server, environ),
-        settings=_digest(server.model_dump(mode="python")),
+        settings=_settings(server, max_message_bytes),
         rules=_rules(server),
         dial=dial,
         fallback=others[0] if others else None,
@@ -91,13 +93,25 @@ def _rules(server: Server) -> AgentRules:
         tool_timeouts_s=dict(server.tools.timeout),
         startup_timeout_s=server.startup_timeout,
         timeout_resets_on_progress=server.timeout_resets_on_progress,
-        era=Era(server.era),
+        era=_era(server),
         lazy=server.lazy,
         idle_stop_s=server.idle_stop,
         restart=RestartPolicy(server.restart.max, first_s, cap_s),
         concurrency=server.concurrency,
         queue=server.queue,
     )
+
+
+def _era(server: Server) -> Era:
+    """HTTP+SSE is gone from modern revisions, so there is nothing to find out (protocol facts, 2)."""
+    era = Era(server.era)
+    return Era.LEGACY if era is Era.AUTO and isinstance(server, SseServer) else era
+
+
+def _settings(server: Server, max_message_bytes: int) -> str:
+    """What a connection is made and kept by: a change of anything else leaves it alone."""
+    entry = server.model_dump(mode="python", exclude=set(_OF_OTHERS))
+    return _digest([entry, server.tools.timeout, max_message_bytes])
 
 
 def _fingerprint(server: Server, environ: Mapping[str, str]) -> str:
@@ -118,15 +132,14 @@ def credential(server: Server) -> str:
 
 
 def _program_version(server: StdioServer, environ: Mapping[str, str]) -> list[int]:
+    """Size and time of change of the program's file; nothing when there is none."""
     path = child_environment(_revealed(server.env), environ).get("PATH", "")
-    for folder in ("", *path.split(os.pathsep)):
-        program = Path(folder, server.command)
-        try:
-            status = program.stat()
-        except OSError:
-            continue
-        return [status.st_size, status.st_mtime_ns]
-    return []
+    cwd = None if server.cwd is None else str(server.cwd)
+    try:
+        status = Path(resolve_command(server.command, path, cwd)).stat()
+    except (UpstreamStartFailed, OSError):
+        return []
+    return [status.st_size, status.st_mtime_ns]
 
 
 def _digest(value: Any) -> str:
@@ -139,8 +152,10 @@ def _plain(value: Any) -> Any:
         return value.get_secret_value()
     if isinstance(value, Mapping):
         return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
+    if isinstance(value, list | tuple):
         return [_plain(inner) for inner in value]
+    if isinstance(value, set | frozenset):
+        return sorted(map(str, value))
     return str(value) if isinstance(value, Path) else value
 
 

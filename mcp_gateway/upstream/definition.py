@@ -1,14 +1,20 @@
 """One configured upstream in the terms of this room: how to dial it, how to keep it.
 
-Filled by the composition root from the configuration; equal definitions need no restart.
+Filled by `define` from the configuration; equal definitions need no restart.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-from mcp_gateway.upstream.agent import AgentRules, Dial
+from mcp_gateway.upstream.dispatch.base import Dispatcher, Listener
+from mcp_gateway.upstream.lifecycle import RestartPolicy
+from mcp_gateway.upstream.session import Era
+
+Dial = Callable[[Listener], Dispatcher]
+"""Makes a fresh dispatcher; the listener hears what belongs to no call."""
 
 
 class Isolation(StrEnum):
@@ -20,12 +26,33 @@ class Isolation(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class AgentRules:
+    """How one upstream is kept; durations in seconds."""
+
+    timeout_s: float = 60.0
+    tool_timeouts_s: Mapping[str, float] = field(default_factory=dict)
+    startup_timeout_s: float = 30.0
+    timeout_resets_on_progress: bool = False
+    era: Era = Era.AUTO
+    lazy: bool = False
+    idle_stop_s: float | None = None
+    restart: RestartPolicy = field(default_factory=RestartPolicy)
+    concurrency: int = 256
+    queue: int = 1024
+    reads_offer: bool = True
+    redact: Callable[[str], str] = str
+    """Takes secrets out of what a failure says: an upstream may quote the token it refuses."""
+
+
+@dataclass(frozen=True, slots=True)
 class Definition:
     """One upstream as configured.
 
     `fingerprint` covers what decides era and offer: while it is the same, a saved offer is still
-    good. `settings` covers the whole entry: while it is the same, nothing needs a restart. `disabled`
-    says why the upstream is not to be started, None when it is. `transport` is stdio, http or sse.
+    good. `settings` covers all that a connection is made and kept by: while it is the same, nothing
+    needs a restart. `fallback` is a second way to dial, for a server that only speaks HTTP+SSE.
+    `disabled` says why the upstream is not to be started, None when it is. `transport` is stdio,
+    http or sse.
     """
 
     name: str
@@ -33,7 +60,7 @@ class Definition:
     fingerprint: str
     settings: str
     rules: AgentRules
-    dial: Dial | None
+    dial: Dial
     fallback: Dial | None = None
     isolation: Isolation = Isolation.SHARED
     disabled: str | None = None

@@ -65,6 +65,7 @@ class Lifecycle:
     failures: int = 0
     next_attempt_s: float = math.inf
     last_attempt_s: float = -math.inf
+    not_before_s: float = -math.inf
     ready_since_s: float | None = None
 
     def attempt(self, now_s: float) -> None:
@@ -82,8 +83,18 @@ class Lifecycle:
         self.ready_since_s = None
         self.next_attempt_s = math.inf
 
-    def failed(self, now_s: float, *, auth: bool, jitter: float) -> None:
-        """An attempt failed, or a working connection ended. `jitter` is uniform in [0, 1)."""
+    def renew(self, now_s: float) -> None:
+        """The connection is to be replaced at once."""
+        self.state = State.CONNECTING
+        self.ready_since_s = None
+        self.next_attempt_s = now_s
+        self.not_before_s = -math.inf
+
+    def failed(self, now_s: float, *, auth: bool, jitter: float, retry_after_s: float = 0.0) -> None:
+        """An attempt failed, or a working connection ended.
+
+        `jitter` is uniform in [0, 1). `retry_after_s` is how long the upstream asked to be left alone.
+        """
         if self.ready_since_s is not None and now_s - self.ready_since_s >= HEALTHY_AFTER_S:
             self.failures = 0
         self.ready_since_s = None
@@ -98,6 +109,8 @@ class Lifecycle:
         else:
             self.state = State.BACKOFF
             self.next_attempt_s = now_s + jitter * self.delay_cap_s()
+        self.not_before_s = now_s + retry_after_s
+        self.next_attempt_s = max(self.next_attempt_s, self.not_before_s)
 
     def delay_cap_s(self) -> float:
         """The longest delay the current count of failures allows, in seconds."""
@@ -106,6 +119,8 @@ class Lifecycle:
     def used(self, now_s: float) -> bool:
         """A caller wants the upstream now: True when an attempt is due at once."""
         if self.state in (State.READY, State.CONNECTING, State.DISABLED):
+            return False
+        if now_s < self.not_before_s:
             return False
         if self.state is State.IDLE or now_s - self.last_attempt_s >= ON_USE_INTERVAL_S:
             self.next_attempt_s = now_s

@@ -20,6 +20,10 @@ from mcp_gateway.wire import Raw, RawParams
 logger = logging.getLogger(__name__)
 
 ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
+
+ACKNOWLEDGED_WITHIN_S = 2.0
+"""How long an acknowledgement is waited for before things go on without (our choice)."""
+
 _RETRY_FIRST_S = 1.0
 _RETRY_CAP_S = 30.0
 _KINDS = ("tools", "prompts", "resources")
@@ -31,15 +35,15 @@ class _ListenSink:
     owner = "gateway"
     token: str | int | None = None
 
-    def __init__(self, deliver: Listener, opened: anyio.Event) -> None:
+    def __init__(self, deliver: Listener, on_acknowledged: Callable[[], None]) -> None:
         self._deliver = deliver
-        self._opened = opened
+        self._on_acknowledged = on_acknowledged
         self.acknowledged = False
 
     def notify(self, method: str, params: RawParams) -> None:
         if method == ACKNOWLEDGED:
             self.acknowledged = True
-            self._opened.set()
+            self._on_acknowledged()
         else:
             self._deliver(method, params)
 
@@ -55,46 +59,62 @@ class Listening:
         self._uris = uris
         self._deliver = deliver
         self._changed = anyio.Event()
+        self._first_opened = anyio.Event()
 
     def uris_changed(self) -> None:
         self._changed.set()
 
+    async def opened(self) -> None:
+        """Wait until the first listen is acknowledged or has failed, a short while at most."""
+        with anyio.move_on_after(ACKNOWLEDGED_WITHIN_S):
+            await self._first_opened.wait()
+
     async def run(self) -> None:
         """Listen until cancelled; a stream that ends is opened again with growing delays."""
         current: anyio.CancelScope | None = None
+        opened = self._first_opened
         async with anyio.create_task_group() as group:
             while True:
                 self._changed = anyio.Event()
-                scope, opened = anyio.CancelScope(), anyio.Event()
+                scope = anyio.CancelScope()
                 group.start_soon(self._keep, scope, opened)
-                await opened.wait()
+                with anyio.move_on_after(ACKNOWLEDGED_WITHIN_S):
+                    await opened.wait()
                 if current is not None:
                     current.cancel()
                 current = scope
                 await self._changed.wait()
+                opened = anyio.Event()
 
     async def _keep(self, scope: anyio.CancelScope, opened: anyio.Event) -> None:
         """Hold one listen open until `scope` ends; `opened` is set once it is acknowledged, or has failed once."""
         delay_s = _RETRY_FIRST_S
+        on_acknowledged = opened.set
         with scope:
             while True:
-                sink = _ListenSink(self._deliver, opened)
-                await self._stream(sink)
+                sink = _ListenSink(self._deliver, on_acknowledged)
+                if await self._is_unknown(sink):
+                    opened.set()
+                    return
                 opened.set()
-                delay_s = _RETRY_FIRST_S if sink.acknowledged else min(delay_s * 2, _RETRY_CAP_S)
                 await anyio.sleep(delay_s)
-                self._announce_all()
+                delay_s = _RETRY_FIRST_S if sink.acknowledged else min(delay_s * 2, _RETRY_CAP_S)
+                on_acknowledged = self._announce_all
 
     def _announce_all(self) -> None:
         """Changes may have been missed between two streams: have everything read again."""
         for kind in _KINDS:
-            self._deliver(f"notifications/{kind}/list_changed", {})
+            if _flag(self._link.session.capabilities.get(kind), "listChanged"):
+                self._deliver(f"notifications/{kind}/list_changed", {})
 
-    async def _stream(self, sink: _ListenSink) -> None:
+    async def _is_unknown(self, sink: _ListenSink) -> bool:
+        """Hear one stream to its end; True when the upstream does not know the method, so that asking is no use."""
         try:
             await self._link.request("subscriptions/listen", {"notifications": self._filter()}, sink)
         except (GatewayError, RpcError) as ended:
             logger.debug("upstream.listen_ended name=%s reason=%s", self._link.dispatcher.server, type(ended).__name__)
+            return isinstance(ended, RpcError) and ended.error["code"] == METHOD_NOT_FOUND
+        return False
 
     def _filter(self) -> dict[str, Any]:
         capabilities = self._link.session.capabilities

@@ -16,7 +16,13 @@ import anyio
 
 from mcp_gateway import __version__
 from mcp_gateway.call import QUIET, Sink
-from mcp_gateway.errors import GatewayError, RpcError, UpstreamDisconnected, UpstreamProtocolError
+from mcp_gateway.errors import (
+    GatewayError,
+    RpcError,
+    UpstreamDisconnected,
+    UpstreamProtocolError,
+    UpstreamUnavailable,
+)
 from mcp_gateway.revisions import (
     CLIENT_CAPABILITIES,
     CLIENT_INFO,
@@ -65,9 +71,9 @@ class Session:
         return Era.MODERN if self.modern else Era.LEGACY
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Link:
-    """A live connection: the wire, and what was agreed over it."""
+    """A live connection: the wire, and what was agreed over it. Equal only to itself."""
 
     dispatcher: Dispatcher
     session: Session
@@ -98,19 +104,32 @@ async def handshake(dispatcher: Dispatcher, era: Era, capabilities: Mapping[str,
 
     Raises:
         ProbeFatal: the connection ended on the probe; a new one should start with LEGACY.
-        GatewayError, RpcError: the upstream cannot be talked to.
+        HandshakeRefused: the upstream answered with an error.
+        GatewayError: the upstream cannot be talked to.
     """
-    match era:
-        case Era.MODERN:
-            session = await _discover(dispatcher)
-        case Era.LEGACY:
-            session = await _initialize(dispatcher, capabilities)
-        case Era.AUTO:
-            session = await _Probe(dispatcher, capabilities).session()
+    try:
+        session = await _agree(dispatcher, era, capabilities)
+    except RpcError as refused:
+        message = f"upstream {dispatcher.server!r} refused the handshake: {refused.error['message']}"
+        raise HandshakeRefused(message, server=dispatcher.server) from None
     dispatcher.negotiated(session.revision)
     if not session.modern:
         await dispatcher.notify("notifications/initialized")
     return session
+
+
+async def _agree(dispatcher: Dispatcher, era: Era, capabilities: Mapping[str, Any]) -> Session:
+    match era:
+        case Era.MODERN:
+            return await _discover(dispatcher)
+        case Era.LEGACY:
+            return await _initialize(dispatcher, capabilities)
+        case Era.AUTO:
+            return await _Probe(dispatcher, capabilities).session()
+
+
+class HandshakeRefused(UpstreamUnavailable):
+    """The upstream answered the handshake with an error of its own; another time or another era may do."""
 
 
 class ProbeFatal(UpstreamDisconnected):
@@ -160,7 +179,7 @@ class _Probe:
         try:
             self._session = await _initialize(self._dispatcher, self._capabilities)
         except (GatewayError, RpcError) as failure:
-            self._failure = failure
+            self._failure = self._failure or failure  # when the probe ended the connection, that is the reason
             if isinstance(failure, RpcError) and not self._refused.is_set():
                 return  # refused by a server that has yet to answer the probe: a modern one that started slowly
         both.cancel()

@@ -1,0 +1,121 @@
+"""Connections that clients have to themselves, beside the shared one of each upstream.
+
+A client and the shared agent enter, the agent to use leaves (design, decision 6).
+Own connections are dialled by their first call and are never listed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import msgspec
+
+from mcp_gateway.call import Client
+from mcp_gateway.errors import UpstreamBusy
+from mcp_gateway.security.principal import Principal
+from mcp_gateway.upstream.agent import MCPAgent
+from mcp_gateway.upstream.definition import Definition, Isolation
+from mcp_gateway.upstream.kept import Kept, Start
+
+POOLED_IDLE_S = 300.0
+"""An own connection is given up after this long without a call, unless a session's end will end it (our choice)."""
+
+MAX_POOLED = 1_000
+"""Own connections over all upstreams (our choice)."""
+
+_encode_sorted = msgspec.json.Encoder(order="deterministic").encode
+
+
+class Pool:
+    """Own connections, by upstream and by what their users have in common."""
+
+    def __init__(self, start: Start, limit: int) -> None:
+        self._start = start
+        self._limit = limit
+        self._kept: dict[tuple[str, str], Kept] = {}
+
+    def __iter__(self) -> Iterator[MCPAgent]:
+        return iter([kept.agent for kept in self._kept.values()])
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def agent_for(self, shared: Kept, client: Client, principal: Principal) -> MCPAgent:
+        """The agent for one client's call: an own one, or the shared one.
+
+        Raises UpstreamBusy when isolation is asked for and there are too many connections: isolated
+        clients must not end up on a shared one.
+        """
+        key = _key(shared, client, principal)
+        if key is None:
+            return shared.agent
+        own = self._kept.get((shared.definition.name, key))
+        if own is None:
+            if not self._has_room():
+                return _without_room(shared)
+            own = self._start(_own(shared.definition, key), client.capabilities)
+            own.agent.wishes.log_level = shared.agent.wishes.log_level
+            self._kept[shared.definition.name, key] = own
+        return own.agent
+
+    def _has_room(self) -> bool:
+        """Agents that nobody used for long and that are not connected make room."""
+        before_s = time.monotonic() - POOLED_IDLE_S
+        for key, kept in list(self._kept.items()):
+            agent = kept.agent
+            if agent.link is None and not agent.slots.in_flight and agent.last_used_monotonic_s < before_s:
+                self._kept.pop(key).end()
+        return len(self._kept) < self._limit
+
+    def release(self, client: Client) -> None:
+        """The client's session has ended: what it had to itself is closed."""
+        for key in [key for key in self._kept if key[1] == _session_key(client)]:
+            self._kept.pop(key).end()
+
+    def end(self, server: str) -> None:
+        """The upstream is not kept any more."""
+        for key in [key for key in self._kept if key[0] == server]:
+            self._kept.pop(key).end()
+
+    def forget(self, agent: MCPAgent) -> None:
+        """Its connection was closed for want of use; the next call starts another."""
+        for key in [key for key, kept in self._kept.items() if kept.agent is agent]:
+            self._kept.pop(key).end()
+
+
+def _key(shared: Kept, client: Client, principal: Principal) -> str | None:
+    """What a client shares its connection by; None when with everybody.
+
+    1. isolation by session, where the client has one; 2. isolation by user; 3. a legacy HTTP upstream:
+    by principal and capabilities, so that it never asks what the client cannot answer; 4. the shared one.
+    """
+    isolation = shared.definition.isolation
+    if isolation is Isolation.SESSION and client.session is not None:
+        return _session_key(client)
+    if isolation is not Isolation.SHARED:
+        return f"principal:{principal.id}"
+    session = shared.agent.session
+    if shared.definition.transport != "http" or session is None or session.modern:
+        return None
+    return f"principal:{principal.id}:{_encode_sorted(client.capabilities).decode()}"
+
+
+def _session_key(client: Client) -> str:
+    return f"session:{client.key}"
+
+
+def _own(definition: Definition, key: str) -> Definition:
+    """The same upstream for one client. A session's own child may hold state, so only the file stops it when idle."""
+    idle_stop_s = definition.rules.idle_stop_s
+    if not key.startswith("session:"):
+        idle_stop_s = POOLED_IDLE_S if idle_stop_s is None else idle_stop_s
+    return replace(definition, rules=replace(definition.rules, lazy=True, idle_stop_s=idle_stop_s, reads_offer=False))
+
+
+def _without_room(shared: Kept) -> MCPAgent:
+    if shared.definition.isolation is Isolation.SHARED:
+        return shared.agent
+    name = shared.definition.name
+    raise UpstreamBusy(f"upstream {name!r} has no connection left for another client; try again later", server=name)
