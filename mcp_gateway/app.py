@@ -21,10 +21,10 @@ import anyio.abc
 import anyio.to_thread
 from mcp.server.runner import serve_dual_era_loop
 
-from mcp_gateway.builtin import ALL, Builtin, MCPFunctions
+from mcp_gateway.builtin import MCPFunctions, SandboxChoice, Services, enabled
 from mcp_gateway.cache import Scope, TieredCache, open_cache
 from mcp_gateway.call import Call, Client
-from mcp_gateway.catalog import ExposeRules, Kind, Order, Prefix, SchemaCompat, ServerRules, StickyNames
+from mcp_gateway.catalog import Catalog, ExposeRules, Kind, Order, Prefix, SchemaCompat, ServerRules, StickyNames
 from mcp_gateway.config import Config, folders, load_config
 from mcp_gateway.config.watch import changes, sources
 from mcp_gateway.downstream import views
@@ -84,7 +84,15 @@ class App:
         self.events = Events()
         saved = self._snapshot.load(_fingerprints(self._definitions))
         self.upstreams = MCPAgentManager(self.events, EraBook(state / "eras.json"), saved)
-        self.functions = MCPFunctions(_enabled(config), _tool_settings(config), self._health)
+        self.sandbox = SandboxChoice(
+            config.tools.execute.runner,
+            private=(state, folders(environ).cache, config.path),
+            memory=state / "sandbox.json",
+            on_change=self._offer_functions,
+        )
+        self._services = Services(self._settled_catalog, sandbox=self.sandbox, environ=environ)
+        self.functions = MCPFunctions((), health=self._health, settled=self.sandbox.settled)
+        self._configure_functions()
         self.heartbeat = Heartbeat()
         self.cache = _open_cache(config, folders(environ).cache)
         self._cache_rules = CacheRules(caching(config), lambda: self.gateway.catalog)
@@ -153,6 +161,7 @@ class App:
 
     async def _until_settled(self, waiting: anyio.CancelScope) -> None:
         await self.upstreams.settled(math.inf)
+        await self.functions.settled()
         waiting.cancel()
 
     async def call_tool(self, tool: str, arguments: Mapping[str, Any], deadline_s: float | None) -> dict[str, Any]:
@@ -197,6 +206,7 @@ class App:
             group.start_soon(self.gateway.run)
             group.start_soon(self.sessions.run)
             group.start_soon(self.heartbeat.run)
+            group.start_soon(self.sandbox.run)
             group.start_soon(self._save_changes)
             group.start_soon(self._watch_file)
             try:
@@ -252,7 +262,7 @@ class App:
         self._configure_logging(config)
         self.config = config
         self._definitions = defined
-        self.functions.configure(_enabled(config), _tool_settings(config))
+        self._configure_functions()
         self.upstreams.apply(defined)
         self.gateway.configure(surface(config, self.gateway.catalog.sticky))
         self._cache_rules.configure(caching(config))
@@ -265,8 +275,25 @@ class App:
             "limits": (old.limits, new.limits),
             "cache.memory": (old.cache.memory, new.cache.memory),
             "cache.disk": (old.cache.disk, new.cache.disk),
+            "tools.execute.runner": (old.tools.execute.runner, new.tools.execute.runner),
         }
         return [name for name, (before, after) in pairs.items() if before != after]
+
+    def _configure_functions(self) -> None:
+        tools = self.config.tools
+        if tools.execute.enabled is not False:
+            self.sandbox.want()
+        self.functions.configure(enabled(tools, self._services), dict(tools))
+
+    def _offer_functions(self) -> None:
+        """Whether there is a sandbox turned out otherwise: the built-in tools are offered anew."""
+        self._configure_functions()
+        self.gateway.configure(surface(self.config, self.gateway.catalog.sticky))
+        self._notice()
+
+    async def _settled_catalog(self) -> Catalog:
+        await self.gateway.settled()
+        return self.gateway.catalog
 
     def _configure_logging(self, config: Config) -> None:
         """Also makes the secrets known, which must come before anything is logged."""
@@ -324,8 +351,11 @@ class App:
         if isinstance(event, OfferChanged):
             self._offers_changed.set()
         if isinstance(event, OfferChanged | ServerStateChanged):
-            self._heard.set()
-            self._heard = anyio.Event()
+            self._notice()
+
+    def _notice(self) -> None:
+        self._heard.set()
+        self._heard = anyio.Event()
 
     async def _save_changes(self) -> None:
         while True:
@@ -411,16 +441,6 @@ def _open_cache(config: Config, folder: Path) -> TieredCache:
         max_disk_bytes=disk.max_bytes,
         ttl_s=config.cache.ttl,
     )
-
-
-def _tool_settings(config: Config) -> dict[str, Any]:
-    """Every built-in's own section under `tools`."""
-    return {tool.name: getattr(config.tools, tool.name) for tool in ALL}
-
-
-def _enabled(config: Config) -> list[Builtin]:
-    settings = _tool_settings(config)
-    return [tool for tool in ALL if settings[tool.name].enabled]
 
 
 def _fingerprints(definitions: list[Definition]) -> dict[str, str]:

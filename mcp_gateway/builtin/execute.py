@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import replace
-from enum import StrEnum
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Literal
 
 import anyio.to_thread
 from pydantic import BaseModel, Field, model_validator
@@ -37,18 +37,13 @@ _SANDBOX_PATH = "/usr/local/bin:/usr/bin:/bin"
 Word = Annotated[str, Field(max_length=MAX_CODE_CHARS)]
 
 
-class Language(StrEnum):
-    """Languages whose interpreter takes a program as an argument."""
+Language = Literal["python", "sh", "node"]
+"""Languages whose interpreter takes a program as an argument."""
 
-    PYTHON = "python"
-    SH = "sh"
-    NODE = "node"
-
-
-_INTERPRETERS = {
-    Language.PYTHON: ("python3", "-c"),
-    Language.SH: ("sh", "-c"),
-    Language.NODE: ("node", "-e"),
+_INTERPRETERS: Mapping[Language, tuple[str, str]] = {
+    "python": ("python3", "-c"),
+    "sh": ("sh", "-c"),
+    "node": ("node", "-e"),
 }
 
 
@@ -62,7 +57,7 @@ class ExecuteArguments(Arguments):
         description="Program and arguments, passed as they are: no shell, no wildcards, no variables.",
     )
     code: str | None = Field(default=None, min_length=1, max_length=MAX_CODE_CHARS, description="A program's text.")
-    language: Language = Field(default=Language.PYTHON, description="The language of code.")
+    language: Language = Field(default="python", description="The language of code.")
     stdin: str = Field(default="", max_length=MAX_STDIN_CHARS, description="What the program reads.")
     workdir: str | None = Field(
         default=None,
@@ -89,7 +84,7 @@ class ExecuteArguments(Arguments):
         assert self.code is not None, "one of the two is there"
         program, flag = _INTERPRETERS[self.language]
         if shutil.which(program, path=_SANDBOX_PATH) is None:
-            raise InvalidParams(f"language {self.language.value}: {program} is not installed in {_SANDBOX_PATH}")
+            raise InvalidParams(f"language {self.language}: {program} is not installed in {_SANDBOX_PATH}")
         return [program, flag, self.code]
 
 

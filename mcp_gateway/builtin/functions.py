@@ -85,6 +85,10 @@ def builtin(**annotations: Any) -> Callable[[Function], Builtin]:
     return make
 
 
+async def _at_once() -> None:
+    return
+
+
 class MCPFunctions:
     """The built-in tools that are switched on, each with its settings."""
 
@@ -93,8 +97,11 @@ class MCPFunctions:
         builtins: Iterable[Builtin],
         settings: Mapping[str, Any] | None = None,
         health: Callable[[], Mapping[str, Any]] = dict,
+        settled: Callable[[], Awaitable[None]] = _at_once,
     ) -> None:
+        """`settled` waits until it is known which tools can be offered here."""
         self._health = health
+        self.settled = settled
         self.configure(builtins, settings or {})
 
     def configure(self, builtins: Iterable[Builtin], settings: Mapping[str, Any]) -> None:

@@ -35,7 +35,7 @@ def type_name(schema: Any) -> str:
         return "|".join(str(value) for value in schema["enum"])
     branches = schema.get("anyOf") or schema.get("oneOf")
     if isinstance(branches, list):
-        return "|".join(type_name(branch) for branch in branches)
+        return "|".join(type_name(branch) for branch in branches if branch != {"type": "null"}) or "any"
     return str(kind) if kind else "any"
 
 

@@ -32,6 +32,7 @@ _CLASSES = frozenset(
 )
 _IMPORTS = frozenset({"import_statement", "import_spec", "import_declaration", "use_declaration", "preproc_include"})
 
+
 def read(task: dict[str, Any], code: str, report: dict[str, Any]) -> None:
     """Syntax errors, classes and imports."""
     if task["grammar"] is None:
