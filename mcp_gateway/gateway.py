@@ -316,7 +316,7 @@ class Gateway:
 
     async def _tell_log_level(self, level: str, told: anyio.Event) -> None:
         async with anyio.create_task_group() as group:
-            for agent in self.upstreams.agents:
+            for agent in self.upstreams.connections:
                 group.start_soon(agent.set_log_level, level)
         told.set()
 
