@@ -11,7 +11,7 @@ import select
 import signal
 import time
 
-from . import bubblewrap, cgroup, confine, linux, places, processes
+from . import bubblewrap, cgroup, confine, linux, orders, places, processes
 from .pumps import Input, Output
 from .report import say, send
 from .spec import BUBBLEWRAP, CAPTURE, DIRECT, LANDLOCK, RELAY, SetupFailed, Spec, parse
@@ -28,12 +28,12 @@ _CANCELLED = "cancelled"
 def main(arguments: list[str]) -> int:
     """`-`: the spec is a line on standard input. Else the argument is the spec, and our environment the program's."""
     os.closerange(3, 1 << 20)
-    stopped = _notice_signals()
+    stopped = orders.stop_requests()
     linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
     # SIGTERM, not SIGKILL: when the gateway dies there is still a run to end.
     linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGTERM)
     if arguments == ["-"]:
-        spec, stdin = _receive()
+        spec, stdin = orders.receive()
     else:
         spec, stdin = parse(arguments[0]), b""
         spec.env = {**os.environ, **spec.env}
@@ -47,35 +47,6 @@ def main(arguments: list[str]) -> int:
         return run.report()
     except (OSError, SetupFailed) as error:
         return _report_failure(spec, str(error))
-
-
-def _notice_signals() -> int:
-    """A descriptor that becomes readable when we are told to stop."""
-    stopped, wakeup = os.pipe()
-    os.set_blocking(wakeup, False)
-    signal.set_wakeup_fd(wakeup)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_: None)
-    return stopped
-
-
-def _receive() -> tuple[Spec, bytes]:
-    received = bytearray()
-    while b"\n" not in received:
-        received += _more()
-    line, _, rest = bytes(received).partition(b"\n")
-    spec = parse(line)
-    stdin = bytearray(rest)
-    while len(stdin) < spec.stdin_bytes:
-        stdin += _more()
-    return spec, bytes(stdin)
-
-
-def _more() -> bytes:
-    chunk = os.read(0, 1 << 20)
-    if not chunk:
-        raise SystemExit(_SETUP_FAILED)
-    return chunk
 
 
 def _report_failure(spec: Spec, reason: str) -> int:
@@ -201,7 +172,7 @@ class Run:
                 self._killed_by = self._watch.passed()
                 if self._killed_by:
                     break
-                next_look_s = time.monotonic() + self._watch.tick_s
+                next_look_s = self._watch.next_look_s()
             if self._spec.mode == CAPTURE and now_s >= next_progress_s:
                 next_progress_s = now_s + _PROGRESS_EVERY_S
                 send({"progress": [self._watch.elapsed_ms(), *(output.count for output in self._outputs)]})
@@ -258,6 +229,8 @@ class Run:
 
     def report(self) -> int:
         code = self._exit_code()
+        if self._killed_by == _CANCELLED and self._spec.mode == CAPTURE:
+            raise SetupFailed("told to stop")
         if self._spec.backend == BUBBLEWRAP and self._killed_by is None and code == 1 and self._outputs:
             code = self._bubblewrap_verdict()
         if self._spec.mode == CAPTURE:

@@ -37,7 +37,7 @@ DIRECT = "direct"
 
 
 class SetupFailed(Exception):
-    """The sandbox could not be built; the program did not run."""
+    """The sandbox could not be built, or was taken down: there is no outcome."""
 
 
 class Limits:

@@ -8,15 +8,12 @@ import time
 
 from . import processes
 from .cgroup import Cgroup
+from .pace import Pace
 from .spec import MAX_FILES, SCRATCH, Limits
 
 _LONGEST_TICK_S = 0.5
-_PAUSE_PER_COST = 10.0
-"""Ticks grow with what a look costs, so that looking takes a tenth of one core at most."""
-_HURRY_FROM = 0.25
-_HURRIED_TICK_S = 0.004
-_HURRIED_PAUSE_PER_COST = 0.25
-"""From this part of a polled limit on looks follow closely: a fast writer passes the rest between two ordinary ones."""
+_LONGEST_PAUSE_S = 0.5
+"""What the kernel notices is asked for at least this often."""
 _INSIDE = ("/tmp", "/dev/shm", SCRATCH)  # noqa: S108 - the sandbox's own
 
 
@@ -34,28 +31,32 @@ class Watch:
         self._limits, self._group, self._inside = limits, group, inside
         self._started_monotonic_s = time.monotonic()
         self._folders = [(folder, os.stat(folder).st_dev, *_usage(folder)) for folder in folders]
-        self._shortest_tick_s = self.tick_s = shortest_tick_s
-        self._fullest = 0.0
+        self._use_pace = Pace(shortest_tick_s, self._started_monotonic_s)
+        self._disk_pace = Pace(shortest_tick_s, self._started_monotonic_s)
 
     def elapsed_ms(self) -> int:
         return int((time.monotonic() - self._started_monotonic_s) * 1000)
 
     def passed(self) -> str | None:
-        """The name of a passed limit. Looks at everything, and sets `tick_s` by what that took."""
-        began = time.monotonic()
-        wall_s = self._limits.wall_s
-        if wall_s is not None and began - self._started_monotonic_s >= wall_s:
+        """The name of a passed limit, as far as it is time to look again."""
+        now_s = time.monotonic()
+        if self._limits.wall_s is not None and now_s - self._started_monotonic_s >= self._limits.wall_s:
             return "wall"
-        verdict = self._look()
-        cost_s = time.monotonic() - began
-        shortest_s, pause = self._shortest_tick_s, _PAUSE_PER_COST
-        if self._fullest > _HURRY_FROM:
-            shortest_s, pause = _HURRIED_TICK_S, _HURRIED_PAUSE_PER_COST
-        self.tick_s = min(max(shortest_s, cost_s * pause), _LONGEST_TICK_S)
-        if wall_s is not None:
-            left_s = wall_s - (time.monotonic() - self._started_monotonic_s)
-            self.tick_s = max(0.0, min(self.tick_s, left_s))
+        verdict = self.passed_in_kernel()
+        if verdict is None and now_s >= self._use_pace.next_s:
+            verdict = self._look_at_use(now_s)
+        if verdict is None and self._folders and now_s >= self._disk_pace.next_s:
+            verdict = self._look_at_disk()
         return verdict
+
+    def next_look_s(self) -> float:
+        """When `passed` wants to be asked again, on the monotonic clock."""
+        soonest_s = min(self._use_pace.next_s, time.monotonic() + _LONGEST_PAUSE_S)
+        if self._folders:
+            soonest_s = min(soonest_s, self._disk_pace.next_s)
+        if self._limits.wall_s is not None:
+            soonest_s = min(soonest_s, self._started_monotonic_s + self._limits.wall_s)
+        return soonest_s
 
     def passed_in_kernel(self) -> str | None:
         """What the control group noticed, also after the program has ended."""
@@ -65,23 +66,25 @@ class Watch:
             return "memory"
         return "pids" if self._group.pids_exceeded() else None
 
-    def _look(self) -> str | None:
-        noticed = self.passed_in_kernel()
-        if noticed:
-            return noticed
-        self._fullest = 0.0
+    def _look_at_use(self, began_s: float) -> str | None:
         living = processes.descendants(os.getpid())
         in_memory_bytes, in_memory_files = self._in_memory(living)
-        if self._group is None:
-            if sum(process.threads for process in living) - _own(self._inside) > self._limits.pids:
-                return "pids"
-            if self._memory_share(living, in_memory_bytes) > 1:
-                return "memory"
+        share = 0.0 if self._group else self._memory_share(living, in_memory_bytes)
+        self._use_pace.looked(share, began_s, time.monotonic())
+        if share > 1:
+            return "memory"
+        threads = sum(process.threads for process in living)
+        if self._group is None and threads - _own(self._inside) > self._limits.pids:
+            return "pids"
         if self._limits.cpu_s is not None and self._cpu_s(living) > self._limits.cpu_s:
             return "cpu"
-        if in_memory_files > MAX_FILES or self._disk_share(living) > 1:
-            return "disk"
-        return None
+        return "disk" if in_memory_files > MAX_FILES else None
+
+    def _look_at_disk(self) -> str | None:
+        began_s = time.monotonic()
+        share = self._disk_share(processes.descendants(os.getpid()))
+        self._disk_pace.looked(share, began_s, time.monotonic())
+        return "disk" if share > 1 else None
 
     def _cpu_s(self, living: list[processes.Process]) -> float:
         waited = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -107,9 +110,7 @@ class Watch:
 
     def _memory_share(self, living: list[processes.Process], in_memory_bytes: int) -> float:
         limit = self._limits.memory_bytes
-        used = in_memory_bytes + processes.resident_bytes(living, limit - in_memory_bytes)
-        self._fullest = max(self._fullest, used / limit)
-        return used / limit
+        return (in_memory_bytes + processes.resident_bytes(living, limit - in_memory_bytes)) / limit
 
     def _disk_share(self, living: list[processes.Process]) -> float:
         fullest = 0.0
@@ -118,7 +119,6 @@ class Watch:
             used += processes.deleted_bytes(living, device)
             share = max((used - bytes_before) / self._limits.disk_bytes, (files - files_before) / MAX_FILES)
             fullest = max(fullest, share)
-        self._fullest = max(self._fullest, fullest)
         return fullest
 
 
