@@ -26,7 +26,7 @@ def from_words(pairs: Sequence[str], schema: Mapping[str, Any]) -> dict[str, Any
     arguments: dict[str, Any] = {}
     for name, texts in _by_name(pairs).items():
         allowed = _Allowed(schema).add(known.get(name))
-        if "array" in allowed.types and not (len(texts) == 1 and _is_json(texts[0], list)):
+        if "array" in allowed.types and (len(texts) > 1 or _is_lone_item(texts[0], allowed)):
             arguments[name] = [_value(text, _Allowed(schema).add(allowed.items)) for text in texts]
         elif len(texts) == 1:
             arguments[name] = _value(texts[0], allowed)
@@ -125,8 +125,9 @@ def _value(text: str, allowed: _Allowed) -> Any:
     return decoded
 
 
-def _is_json(text: str, kind: type) -> bool:
-    return isinstance(_json(text), kind)
+def _is_lone_item(text: str, allowed: _Allowed) -> bool:
+    """Whether one word can only be the single item of a list."""
+    return "string" not in allowed.types and not isinstance(_json(text), list)
 
 
 def _json(text: str | bytes) -> Any:
