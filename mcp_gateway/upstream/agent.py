@@ -369,17 +369,21 @@ class MCPAgent:
 
     def _heard(self, method: str, params: RawParams) -> None:
         """A notification that belongs to no call."""
-        kinds = LIST_CHANGED.get(method)
-        if kinds is None:
+        if method in LIST_CHANGED and self._reader is not None:
+            self.offer_changed(method)
+        else:
             self._watcher.notified(self, method, params)
-        elif self._reader is not None:
-            self._reader.changed(kinds)
+
+    def offer_changed(self, method: str) -> None:
+        """One of the upstream's lists changed, says this connection or a client's own."""
+        if self._reader is not None:
+            self._reader.changed(LIST_CHANGED[method])
 
     def _idle_left_s(self) -> float | None:
         """Seconds until the connection counts as unused; None when it never does. A subscription is a use."""
-        if self.rules.idle_stop_s is None or self.wishes.uris:
+        if self.rules.idle_stop_s is None:
             return None
-        if self.slots.in_flight:
+        if self.slots.in_flight or self.wishes.uris:
             return self.rules.idle_stop_s
         return max(0.0, self.last_used_monotonic_s + self.rules.idle_stop_s - time.monotonic())
 

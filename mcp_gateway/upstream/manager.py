@@ -27,6 +27,7 @@ from mcp_gateway.upstream.eras import EraBook
 from mcp_gateway.upstream.kept import Kept
 from mcp_gateway.upstream.lifecycle import State
 from mcp_gateway.upstream.listing import offered_kinds
+from mcp_gateway.upstream.offer_reader import LIST_CHANGED
 from mcp_gateway.upstream.pool import MAX_POOLED, Pool
 from mcp_gateway.upstream.session import Session
 from mcp_gateway.wire import Malformed, Raw, RawParams, loads
@@ -209,7 +210,9 @@ class MCPAgentManager:
         self._notice()
 
     def notified(self, agent: MCPAgent, method: str, params: RawParams) -> None:
-        if method == "notifications/resources/updated" and isinstance(uri := _plain(params.get("uri")), str):
+        if method in LIST_CHANGED and agent.name in self._shared:
+            self._shared[agent.name].agent.offer_changed(method)
+        elif method == "notifications/resources/updated" and isinstance(uri := _plain(params.get("uri")), str):
             self._events.publish(ResourceUpdated(agent.name, uri))
         elif method == "notifications/message" and self._is_shared(agent):
             # What one client's own connection logs outside of calls is nobody else's to read.

@@ -39,6 +39,10 @@ HEARTBEAT_S = 0.1
 """Ten seconds of silence are the promise; in tests they are shorter."""
 
 
+FEW_BUILTINS = {name: {"enabled": False} for name in ("search", "execute", "analyze_code", "ask")}
+"""Built-ins that look for what they need first announce themselves when they like."""
+
+
 class Door(Enum):
     """Every way in that speaks MCP: transport, and the mode of the client."""
 
@@ -69,6 +73,11 @@ class House:
     app: App
     doors: Served
     upstream: Served
+
+    @classmethod
+    def of(cls, app: App, doors: Served) -> House:
+        """The doors of a gateway whose upstreams are none of ours."""
+        return cls(Everything(), app, doors, doors)
 
     @property
     def origin(self) -> str:
@@ -152,15 +161,18 @@ async def _house(folder: Path, entry: Mapping[str, Any], config: Mapping[str, An
 
 
 @asynccontextmanager
-async def gateway(folder: Path, config: Mapping[str, Any]) -> AsyncIterator[tuple[App, Served]]:
-    """Any gateway, and its HTTP doors; its servers have been heard of, or have failed once."""
-    path = write_config(folder, {"reload": {"watch": False}, **config})
+async def gateway(
+    folder: Path, config: Mapping[str, Any], *, settle: bool = True
+) -> AsyncIterator[tuple[App, Served]]:
+    """Any gateway, and its HTTP doors. With `settle` its servers have been heard of, or have failed once."""
+    path = write_config(folder, {"reload": {"watch": False}, "tools": FEW_BUILTINS, **config})
     with _kept_logging():
         environ = {"MCP_GATEWAY_HOME": str(folder / "home"), "PATH": os.environ["PATH"]}
         app = App(load_config(path, environ=environ), environ=environ)
         app.heartbeat.interval_s = HEARTBEAT_S
         async with app.running():
-            await app.upstreams.settled(10)
+            if settle:
+                await app.upstreams.settled(10)
             rules = HttpRules(max_body_bytes=app.config.limits.max_body)
             doors = http_app(app.gateway, app.endpoint, rules, app.status)
             async with served(doors, app.endpoint.in_flight) as serving:

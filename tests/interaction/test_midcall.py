@@ -87,7 +87,7 @@ async def test_no_progress_without_a_token(connect: Connect) -> None:
     messages: list[Any] = []
 
     async def on_message(message: Any) -> None:
-        messages.append(message)
+        messages.extend([message] if isinstance(message, types.ProgressNotification) else [])
 
     async with connect(message_handler=on_message) as client:
         await client.call_tool("up__progress", {})
@@ -201,7 +201,7 @@ async def test_a_question_on_a_shared_pipe_is_declined_while_two_clients_call(tm
     child = {"command": sys.executable, "args": ["-m", EVERYTHING.stem, "--legacy"], "cwd": str(EVERYTHING.parent)}
     first, second = Heard(), Heard()
     async with gateway(tmp_path, {"mcpServers": {"up": {**child, "era": "legacy"}}}) as (app, doors):
-        home = House(everything=None, app=app, doors=doors, upstream=None)  # type: ignore[arg-type]  # a child instead
+        home = House.of(app, doors)
         async with (
             home.client(Door.HTTP_LEGACY, **first.answering) as one,
             home.client(Door.STDIO_LEGACY, **second.answering) as other,
