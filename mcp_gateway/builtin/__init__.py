@@ -1,8 +1,9 @@
-"""The tools shipped with the gateway. To add one: a file with one typed function, a line in `enabled`, its tests."""
+"""The tools shipped with the gateway. To add one: a file with one typed function, a line in ALL, its tests."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Final
 
 from mcp_gateway.builtin.analyze_code import analyze_code_tool
 from mcp_gateway.builtin.choice import SandboxChoice
@@ -13,16 +14,24 @@ from mcp_gateway.builtin.services import Services
 from mcp_gateway.builtin.sysinfo import sysinfo
 from mcp_gateway.config.parts import Tools
 
-__all__ = ["Builtin", "Context", "MCPFunctions", "SandboxChoice", "Services", "enabled"]
+__all__ = ["ALL", "Builtin", "Context", "MCPFunctions", "SandboxChoice", "Services", "enabled"]
+
+ALL: Final[Mapping[str, Callable[[Tools, Services], Builtin]]] = {
+    "search": lambda tools, services: search_tool(tools.search, services),
+    "execute": lambda tools, services: execute_tool(tools.execute, services),
+    "analyze_code": lambda tools, services: analyze_code_tool(tools.analyze_code),
+    "sysinfo": lambda tools, services: sysinfo,
+}
+"""Name -> how the tool is made. Each has a section of its name under `tools` in the configuration."""
 
 
 def enabled(tools: Tools, services: Services) -> list[Builtin]:
-    """The tools that the configuration switches on; `auto` is on, and for `execute` means where a sandbox works."""
-    execute_is_on = services.sandbox.works if tools.execute.enabled == "auto" else tools.execute.enabled
-    offers: tuple[tuple[bool | str, Callable[[], Builtin]], ...] = (
-        (tools.search.enabled, lambda: search_tool(tools.search, services)),
-        (execute_is_on, lambda: execute_tool(tools.execute, services)),
-        (tools.analyze_code.enabled, lambda: analyze_code_tool(tools.analyze_code)),
-        (tools.sysinfo.enabled, lambda: sysinfo),
-    )
-    return [make() for is_on, make in offers if is_on]
+    """The tools that are switched on. `auto` is on; for `execute` it means where a sandbox works."""
+    return [make(tools, services) for name, make in ALL.items() if _is_on(name, tools, services)]
+
+
+def _is_on(name: str, tools: Tools, services: Services) -> bool:
+    switch = getattr(tools, name).enabled
+    if name == "execute" and switch == "auto":
+        return services.sandbox.works
+    return bool(switch)

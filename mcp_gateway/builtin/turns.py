@@ -24,12 +24,13 @@ class Turns:
         waiting = self._limiter.statistics().tasks_waiting
         if self._limiter.available_tokens < 1 and waiting >= self._may_wait:
             raise Busy(f"{self._tool} is busy: {waiting} calls are waiting already; call again later")
+        holder = object()  # not the task: one task may take several turns
         try:
             with anyio.fail_after(within_s):
-                await self._limiter.acquire()
+                await self._limiter.acquire_on_behalf_of(holder)
         except TimeoutError:
             raise Busy(f"{self._tool} is busy: no place became free within {within_s:g} s") from None
         try:
             yield
         finally:
-            self._limiter.release()
+            self._limiter.release_on_behalf_of(holder)

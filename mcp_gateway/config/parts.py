@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
@@ -43,10 +44,21 @@ class AskTool(Section):
     max_result: Count = Field(default=16_384, description="Characters of one tool result that the model sees.")
 
 
+_SERVICES = ("searxng", "brave", "tavily", "ddgs")
+
+
+def search_service(value: str) -> str:
+    if value in _SERVICES or re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", value):
+        return value
+    raise wrong(f"is not one of {', '.join(_SERVICES)}, nor a function of your own as package.module:function")
+
+
 class SearchProvider(Section):
     """One source of web results."""
 
-    type: Literal["searxng", "brave", "tavily", "ddgs"] = Field(description="Which service it is.")
+    type: Annotated[str, AfterValidator(search_service)] = Field(
+        description=f"Which service it is: {', '.join(_SERVICES)}, or your own as package.module:function."
+    )
     url: Url | None = Field(default=None, description="Its address; searxng needs one.")
     api_key: SecretStr | None = Field(default=None, description="Its key; brave and tavily need one.")
     timeout: Seconds = Field(default=10.0, gt=0, description="Deadline of one query, in seconds.")

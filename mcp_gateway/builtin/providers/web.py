@@ -91,7 +91,7 @@ class Web:
         proxy = proxy_for(str(url), self._environ)
         if proxy is not None:
             _refuse_forbidden([url.host])
-            return await _exchange(httpx2.Request(method, url, headers=headers, json=body), url, proxy)
+            return await self._exchange(httpx2.Request(method, url, headers=headers, json=body), url, proxy)
         failure: Exception = OSError("its host name has no address")
         for address in await self._addresses(url):
             request = httpx2.Request(
@@ -102,7 +102,7 @@ class Web:
                 extensions={"sni_hostname": url.host},
             )
             try:
-                return await _exchange(request, url, None)
+                return await self._exchange(request, url, None)
             except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
                 failure = error
         raise failure
@@ -112,17 +112,21 @@ class Web:
         _refuse_forbidden(addresses)
         return list(dict.fromkeys(addresses))
 
+    async def _exchange(self, request: httpx2.Request, url: httpx2.URL, proxy: str | None) -> Answer:
+        verify = self._tls if url.scheme == "https" else False
+        timeout = httpx2.Timeout(None, connect=CONNECT_TIMEOUT_S)  # the whole request has a deadline of its own
+        auth = (url.username, url.password) if url.username else None
+        async with httpx2.AsyncClient(verify=verify, proxy=proxy, trust_env=False, timeout=timeout) as client:
+            answer = await client.send(request, stream=True, auth=auth, follow_redirects=False)
+            try:
+                return Answer(answer.status_code, answer.headers, await _read(answer))
+            finally:
+                await answer.aclose()
 
-async def _exchange(request: httpx2.Request, url: httpx2.URL, proxy: str | None) -> Answer:
-    verify = _tls() if url.scheme == "https" else False
-    timeout = httpx2.Timeout(None, connect=CONNECT_TIMEOUT_S)  # the whole request has a deadline of its own
-    auth = (url.username, url.password) if url.username else None
-    async with httpx2.AsyncClient(verify=verify, proxy=proxy, trust_env=False, timeout=timeout) as client:
-        answer = await client.send(request, stream=True, auth=auth, follow_redirects=False)
-        try:
-            return Answer(answer.status_code, answer.headers, await _read(answer))
-        finally:
-            await answer.aclose()
+    @functools.cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """One for all requests: making it takes milliseconds."""
+        return ssl.create_default_context()
 
 
 async def _read(answer: httpx2.Response) -> bytes:
@@ -157,8 +161,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, httpx2.ConnectError):
         return "no connection"
     return type(error).__name__
-
-
-@functools.cache
-def _tls() -> ssl.SSLContext:
-    return ssl.create_default_context()
