@@ -59,5 +59,5 @@ def messages(response: httpx2.Response) -> list[dict[str, Any]]:
     """What a response holds, as JSON or as an event stream."""
     if "event-stream" not in response.headers["content-type"]:
         return [response.json()]
-    lines = response.text.splitlines()
-    return [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
+    lines = response.content.splitlines()  # of bytes: text has more kinds of line ends than an event stream
+    return [json.loads(line.removeprefix(b"data: ")) for line in lines if line.startswith(b"data: ")]

@@ -70,7 +70,7 @@ async def test_only_the_first_listing_waits_for_a_server_that_stays_silent(tmp_p
             first_s, names = await _timed(client)
             second_s, _ = await _timed(client)
 
-    assert names == ["sysinfo"]
+    assert "sysinfo" in names
     assert 2.5 < first_s < 3.5
     assert second_s < 0.2
 

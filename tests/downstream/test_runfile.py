@@ -1,0 +1,79 @@
+"""The run file: who may read it, whom it names, when it goes."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mcp_gateway.downstream.runfile import RunFile
+
+
+def run_file(folder: Path) -> RunFile:
+    return RunFile(folder, folder / "gateway.yaml")
+
+
+def test_what_was_written_is_read(tmp_path: Path) -> None:
+    written = run_file(tmp_path).write("http://127.0.0.1:1")
+
+    assert run_file(tmp_path).read() == written
+    assert (written.pid, written.url) == (os.getpid(), "http://127.0.0.1:1")
+    assert len(written.token) >= 32
+
+
+def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
+    file = run_file(tmp_path)
+    file.write("http://127.0.0.1:1")
+
+    assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.path.parent.stat().st_mode) == 0o700
+
+
+def test_each_configuration_has_its_own(tmp_path: Path) -> None:
+    assert RunFile(tmp_path, tmp_path / "a.yaml").path != RunFile(tmp_path, tmp_path / "b.yaml").path
+
+
+def test_it_is_removed_by_its_process(tmp_path: Path) -> None:
+    file = run_file(tmp_path)
+    file.write("http://127.0.0.1:1")
+
+    file.remove()
+
+    assert list(file.path.parent.iterdir()) == []
+    file.remove()
+
+
+def test_another_processs_file_stays(tmp_path: Path) -> None:
+    file = run_file(tmp_path)
+    file.write("http://127.0.0.1:1")
+    file.path.write_text(json.dumps({"pid": os.getppid(), "url": "http://127.0.0.1:2", "token": "t"}))
+
+    file.remove()
+
+    assert file.read() is not None
+
+
+def test_a_file_of_a_dead_process_counts_as_none(tmp_path: Path) -> None:
+    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    file = run_file(tmp_path)
+    file.write("http://127.0.0.1:1")
+    file.path.write_text(json.dumps({"pid": int(ended.stdout), "url": "http://127.0.0.1:1", "token": "t"}))
+
+    assert file.read() is None
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"pid":"x","url":"","token":""}', "[" * 100_000, '{"pid":1e30}'])
+def test_a_damaged_file_counts_as_none(tmp_path: Path, text: str) -> None:
+    file = run_file(tmp_path)
+    file.write("http://127.0.0.1:1")
+    file.path.write_text(text)
+
+    assert file.read() is None
+
+
+def test_no_file_is_none(tmp_path: Path) -> None:
+    assert run_file(tmp_path).read() is None
