@@ -85,9 +85,10 @@ class Line:
         self._notice()
 
     def fail(self, failure: GatewayError) -> None:
-        """An attempt failed, or the connection ended: calls that wait learn why."""
+        """The connection ended, or an attempt failed: then calls that waited for it learn why."""
         self.failure = failure
-        self._failed_attempts += 1
+        if self.link is None:
+            self._failed_attempts += 1
         self.disconnect()
 
     def retire(self) -> None:
@@ -174,13 +175,14 @@ class Line:
     async def _working_link(self) -> Link:
         """The live link; waits for an attempt that is under way or due soon, and fails when that attempt fails."""
         failed_before = self._failed_attempts
-        while self.link is None:
+        while (link := self.link) is None or link.dispatcher.closed.is_set():
             if self._retired:
                 raise self._removed()
-            if self._failed_attempts > failed_before or not self._attempt_is_near():
+            failed = self._failed_attempts > failed_before
+            if link is None and (failed or not self._attempt_is_near()):
                 raise self._unavailable()
-            await self._changed.wait()
-        return self.link
+            await self._changed.wait()  # a link that has ended is taken away by the keeper in a moment
+        return link
 
     def _attempt_is_near(self) -> bool:
         now_s = time.monotonic()

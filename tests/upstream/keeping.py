@@ -60,9 +60,11 @@ def sse(url: str, name: str = "up") -> Dial:
 
 def defined(dial: Dial, *, name: str = "up", **more: Any) -> Definition:
     """A definition; keywords that it does not have are rules."""
-    own = {key: more.pop(key) for key in ("fallback", "isolation", "disabled", "transport") if key in more}
+    own: dict[str, Any] = {
+        key: more.pop(key) for key in ("fallback", "isolation", "disabled", "transport") if key in more
+    }
     rules = AgentRules(**{"timeout_s": 10.0, "restart": EAGER, **more})
-    named: dict[str, Any] = {"transport": "stdio", "isolation": Isolation.SHARED, **own}
+    named: dict[str, Any] = {"transport": "stdio", "isolation": Isolation.SHARED} | own
     return Definition(
         name=name, fingerprint=name, settings=f"{name} {sorted(more.items())}", rules=rules, dial=dial, **named
     )

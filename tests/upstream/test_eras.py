@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 
 import pytest
-
 from mcp_gateway.upstream.eras import MAX_ENTRIES, TRUSTED_FOR_S, EraBook
 from mcp_gateway.upstream.session import Era
 

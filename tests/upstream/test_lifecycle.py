@@ -7,7 +7,6 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from mcp_gateway.upstream.lifecycle import (
     HEALTHY_AFTER_S,
     ON_USE_INTERVAL_S,
@@ -125,3 +124,14 @@ def test_the_delay_is_never_longer_than_the_policy_allows(failures: int, jitter:
     life = failing(failures, jitter=jitter, policy=policy)
     delay_s = life.next_attempt_s - (failures - 1)
     assert 0.0 <= delay_s <= min(30.0, 0.5 * 2 ** (failures - 1)) + 1e-6
+
+
+def test_a_wish_to_be_left_alone_holds_against_use_and_not_against_renewal() -> None:
+    life = Lifecycle(POLICY)
+    life.attempt(0.0)
+    life.failed(0.0, auth=False, jitter=0.0, retry_after_s=40.0)
+    assert life.next_attempt_s == 40.0
+    assert not life.used(39.0)
+    assert life.used(40.0)
+    life.renew(10.0)
+    assert (life.state, life.next_attempt_s, life.not_before_s) == (State.CONNECTING, 10.0, -math.inf)

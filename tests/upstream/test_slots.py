@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import anyio
 import pytest
-
 from mcp_gateway.errors import UpstreamBusy
 from mcp_gateway.upstream.slots import Slots
 
