@@ -93,12 +93,16 @@ class Moody:
         """The process ids of all children so far."""
         return [int(line) for line in self._lines("starts")]
 
-    def received(self, method: str) -> list[Any]:
-        """The messages with this method so far."""
-        return [message for line in self._lines("received") if (message := json.loads(line)).get("method") == method]
+    def messages(self) -> list[Any]:
+        """What all children received so far."""
+        return [json.loads(line) for line in self._lines("received")]
 
     def methods(self) -> list[str]:
-        return [json.loads(line).get("method") for line in self._lines("received")]
+        return [message.get("method") for message in self.messages()]
+
+    def received(self, method: str) -> list[Any]:
+        """The messages with this method so far."""
+        return [message for message in self.messages() if message.get("method") == method]
 
     def _lines(self, name: str) -> list[str]:
         try:
