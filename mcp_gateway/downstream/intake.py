@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from mcp_types import JSONRPCMessage, jsonrpc_message_adapter
+from mcp_types import JSONRPCMessage, JSONRPCNotification, jsonrpc_message_adapter
 from pydantic import ValidationError
 
 from mcp_gateway.errors import INVALID_REQUEST, RpcError
@@ -34,9 +34,12 @@ def read_message(raw: bytes) -> JSONRPCMessage:
     except Malformed as fault:
         raise Refused(PARSE_ERROR, f"Parse error: {fault}") from None
     try:
-        return jsonrpc_message_adapter.validate_python(decoded, by_name=False)
+        message = jsonrpc_message_adapter.validate_python(decoded, by_name=False)
     except ValidationError:
         raise Refused(INVALID_REQUEST, _reason(decoded), _id_of(decoded)) from None
+    if isinstance(message, JSONRPCNotification) and "id" in decoded:
+        raise Refused(INVALID_REQUEST, "Invalid request: an id is a string or a whole number")
+    return message
 
 
 def too_large(max_bytes: int) -> Refused:

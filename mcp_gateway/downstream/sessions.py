@@ -69,6 +69,11 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._open)
 
+    @property
+    def clients(self) -> tuple[Client, ...]:
+        """Who is there, in the order they came."""
+        return tuple(session.client for session in self._open.values())
+
     def enter(self, client: Client, connection: Connection) -> None:
         self._open[client.key] = Session(client, connection)
 

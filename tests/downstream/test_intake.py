@@ -71,6 +71,9 @@ def test_bytes_that_are_not_json_are_a_parse_error(raw: bytes) -> None:
         (b'{"jsonrpc":"2.0","id":5,"method":"x","params":[1]}', 5),
         (b'{"jsonrpc":"2.0","id":true,"method":5}', None),
         (b'{"jsonrpc":"2.0","id":{},"method":5}', None),
+        (b'{"jsonrpc":"2.0","id":{},"method":"ping"}', None),
+        (b'{"jsonrpc":"2.0","id":1.5,"method":"ping"}', None),
+        (b'{"jsonrpc":"2.0","id":null,"method":"ping"}', None),
     ],
 )
 def test_json_that_is_no_message_is_an_invalid_request_with_its_id(raw: bytes, id: object) -> None:

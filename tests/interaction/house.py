@@ -34,7 +34,6 @@ from tests.fakes.everything import Everything
 from tests.fakes.everything import http_app as everything_app
 from tests.gateway import write_config
 
-
 HEARTBEAT_S = 0.1
 """Ten seconds of silence are the promise; in tests they are shorter."""
 
@@ -131,9 +130,8 @@ class House:
 
         async with anyio.create_task_group() as group:
             group.start_soon(serve)
-            async with open_input(our_input) as source:
-                async with open_output(our_output) as sink:
-                    yield _lines(source), lambda line: sink.write(line + b"\n")
+            async with open_input(our_input) as source, open_output(our_output) as sink:
+                yield _lines(source), lambda line: sink.write(line + b"\n")
 
 
 async def _lines(source: Any) -> AsyncIterator[bytes]:
@@ -161,9 +159,7 @@ async def _house(folder: Path, entry: Mapping[str, Any], config: Mapping[str, An
 
 
 @asynccontextmanager
-async def gateway(
-    folder: Path, config: Mapping[str, Any], *, settle: bool = True
-) -> AsyncIterator[tuple[App, Served]]:
+async def gateway(folder: Path, config: Mapping[str, Any], *, settle: bool = True) -> AsyncIterator[tuple[App, Served]]:
     """Any gateway, and its HTTP doors. With `settle` its servers have been heard of, or have failed once."""
     path = write_config(folder, {"reload": {"watch": False}, "tools": FEW_BUILTINS, **config})
     with _kept_logging():

@@ -12,12 +12,9 @@ import anyio
 import httpx2
 import pytest
 
-
 from tests.interaction.house import Door, House, gateway, house
 from tests.interaction.posting import HEADERS, Session, messages, opening
 from tests.interaction.requirements import shows
-
-
 
 
 @shows("handshake-unknown-version")
