@@ -6,7 +6,6 @@ Code and its language enter, an `AnalysisResult` leaves, whatever the code does 
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,16 @@ from typing import Any
 import anyio
 
 from mcp_gateway.builtin.analysis.languages import PYTHON, Language
-from mcp_gateway.builtin.analysis.linter import Linted, lint
+from mcp_gateway.builtin.analysis.linter import Linted, find_ruff, lint
+from mcp_gateway.builtin.analysis.process import run
 from mcp_gateway.builtin.analysis.report import AnalysisResult, Complexity, Lines
 from mcp_gateway.wire import Malformed, loads
 
 MEMORY_BYTES = 256 * 1024**2
 """Address space of one worker (security facts, 2.3): a parser that wants more will not end well."""
+
+MAX_REPORT_BYTES = 8 * 1024**2
+"""A worker lists at most 500 of anything."""
 
 _MAIN = Path(__file__).parent / "worker" / "main.py"
 
@@ -34,7 +37,7 @@ async def analyze(code: bytes, language: Language, timeout_s: float) -> Analysis
 
     async def apply_rules() -> None:
         nonlocal linted
-        linted = await lint(code)
+        linted = await lint(find_ruff(), code)
 
     with anyio.move_on_after(timeout_s) as scope:
         async with anyio.create_task_group() as group:
@@ -56,18 +59,12 @@ async def _work(code: bytes, language: Language, timeout_s: float) -> dict[str, 
         "memory_bytes": MEMORY_BYTES,
         "cpu_s": int(timeout_s) + 1,
     }
-    run = await anyio.run_process(
-        [sys.executable, "-I", str(_MAIN)],
-        input=json.dumps(task).encode() + b"\n" + code,
-        env={},
-        cwd="/",
-        stderr=subprocess.DEVNULL,
-        check=False,
-    )
+    data = json.dumps(task).encode() + b"\n" + code
+    ran = await run([sys.executable, "-I", str(_MAIN)], data, MAX_REPORT_BYTES)
     try:
-        report: dict[str, Any] = loads(run.stdout)
+        report: dict[str, Any] = loads(ran.output)
     except Malformed:
-        return {"warnings": [f"the parser gave up on it (exit status {run.returncode})"]}
+        return {"warnings": [f"the parser gave up on it (exit status {ran.status})"]}
     return report
 
 

@@ -6,20 +6,20 @@ Code enters, findings leave. It runs without any configuration of the project, a
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
 import sysconfig
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import anyio
-
+from mcp_gateway.builtin.analysis.process import run
 from mcp_gateway.builtin.analysis.report import Finding, SecurityFinding, SyntaxProblem
-from mcp_gateway.wire import Malformed, loads
+from mcp_gateway.wire import loads
 
 INSTALL = "lint and security rules were not applied; pip install 'mcp-gateway-server[analysis]'"
 MAX_FINDINGS = 200
+MAX_OUTPUT_BYTES = 4 * 1024**2
+"""Room for more than that many findings; ruff writes about 1 kB for each, and its order is that of the text."""
 
 _COMMAND = (
     "check",
@@ -27,7 +27,8 @@ _COMMAND = (
     "--no-cache",
     "--quiet",
     "--exit-zero",
-    "--output-format=json",
+    "--output-format=json-lines",
+    "--ignore-noqa",
     "--select=S,F,B,E7,E9",
     "--ignore=S101",  # an assertion is no hole
     "--stdin-filename=code.py",
@@ -55,24 +56,20 @@ def find_ruff() -> str | None:
     return next((found for folder in scripts if (found := shutil.which("ruff", path=folder))), None)
 
 
-async def lint(code: bytes) -> Linted:
-    """Waits for ruff; the caller sets the deadline."""
-    program = find_ruff()
+async def lint(program: str | None, code: bytes) -> Linted:
+    """Waits for ruff, which is at `program`; the caller sets the deadline."""
     if program is None:
         return Linted(warnings=[INSTALL])
-    run = await anyio.run_process(
-        [program, *_COMMAND], input=code, env={}, cwd="/", stderr=subprocess.DEVNULL, check=False
-    )
-    try:
-        diagnostics = loads(run.stdout)
-    except Malformed:
+    ran = await run([program, *_COMMAND], code, MAX_OUTPUT_BYTES)
+    if ran.status != 0 and not ran.cut:
         return Linted(warnings=["the linter gave up on it"])
-    return _sorted([item for item in diagnostics if isinstance(item, dict)])
+    said = ran.output.splitlines()
+    return _sorted([loads(line) for line in said[:MAX_FINDINGS]], more=ran.cut or len(said) > MAX_FINDINGS)
 
 
-def _sorted(diagnostics: list[dict[str, Any]]) -> Linted:
+def _sorted(diagnostics: list[dict[str, Any]], more: bool) -> Linted:
     linted = Linted()
-    for item in diagnostics[:MAX_FINDINGS]:
+    for item in diagnostics:
         rule, message, place = item.get("code"), str(item.get("message")), item["location"]
         if rule in (None, "invalid-syntax"):
             problem = SyntaxProblem(line=place["row"], column=place["column"], message=message)
@@ -82,6 +79,6 @@ def _sorted(diagnostics: list[dict[str, Any]]) -> Linted:
             linted.security.append(SecurityFinding(rule=rule, line=place["row"], message=message, severity=severity))
         else:
             linted.lint.append(Finding(rule=rule, line=place["row"], message=message))
-    if len(diagnostics) > MAX_FINDINGS:
-        linted.warnings.append(f"the linter found {len(diagnostics)} things; the first {MAX_FINDINGS} are listed")
+    if more:
+        linted.warnings.append(f"the linter found more than {MAX_FINDINGS} things; those are listed")
     return linted
