@@ -70,12 +70,12 @@ class Calling(threading.Thread):
     def __init__(self, gateway: Gateway, tool: str, seconds: float) -> None:
         super().__init__()
         self.result: dict[str, Any] = {}
-        self._ask = lambda: call(gateway, tool, seconds=seconds)
+        self._gateway, self._tool, self._seconds = gateway, tool, seconds
         self.start()
         wait_until(gateway, lambda: any(server["in_flight"] for server in status(gateway)["servers"]))
 
     def run(self) -> None:
-        self.result = self._ask()
+        self.result = call(self._gateway, self._tool, seconds=self._seconds)
 
 
 # -- the file changes --------------------------------------------------------------------------------------------------

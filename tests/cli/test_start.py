@@ -14,7 +14,7 @@ from tests.gateway import environment, write_config
 
 QUICK = (("--help",), ("--version",), ("validate",), ("schema",), ("serve", "--help"), ("call", "--help"))
 
-HEAVY = ("mcp", "starlette", "uvicorn", "openai", "httpx2", "watchfiles", "sqlitedict", "rich")
+HEAVY = ("mcp", "starlette", "uvicorn", "openai", "httpx2", "sqlitedict", "rich")
 
 LIMIT_S = 0.6
 """Twice what is promised for a quiet machine (design, numbers to hold)."""
