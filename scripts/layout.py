@@ -17,6 +17,7 @@ HOMES: Mapping[str, tuple[str, ...]] = {
     "click": ("cli",),
     "dotenv": ("config",),
     "httptools": ("upstream/dispatch",),
+    "httpx2": ("builtin/providers",),
     "mcp": ("downstream", "app"),
     "openai": ("llm",),
     "psutil": ("builtin", "observe"),
