@@ -9,7 +9,8 @@ import stat
 import sys
 import threading
 import time
-from http.client import HTTPConnection
+from contextlib import closing
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -50,21 +51,14 @@ def test_a_busy_port_is_told() -> None:
             bind("127.0.0.1", port)
 
 
-def post(gateway: Gateway, method: str, params: dict[str, Any], session: str | None = None) -> Any:
-    """One request of a legacy session; the response, unread."""
+def post(gateway: Gateway, method: str, params: dict[str, Any], session: str = "") -> tuple[str, bytes]:
+    """One request of a legacy session: the session's id and the whole response."""
     host, port = gateway.origin.removeprefix("http://").split(":")
-    connection = HTTPConnection(host, int(port), timeout=20)
-    headers = HEADERS | ({"Mcp-Session-Id": session} if session else {})
     body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-    connection.request("POST", "/mcp", json.dumps(body), headers)
-    return connection.getresponse()
-
-
-def opened(gateway: Gateway) -> str:
-    response = post(gateway, "initialize", opening())
-    response.read()
-    session: str = response.headers["Mcp-Session-Id"]
-    return session
+    with closing(HTTPConnection(host, int(port), timeout=20)) as connection:
+        connection.request("POST", "/mcp", json.dumps(body), HEADERS | ({"Mcp-Session-Id": session} if session else {}))
+        with connection.getresponse() as response:
+            return response.headers["Mcp-Session-Id"], response.read()
 
 
 class InFlight:
@@ -72,7 +66,7 @@ class InFlight:
 
     def __init__(self, gateway: Gateway, seconds: float) -> None:
         self.body = b""
-        session = opened(gateway)
+        session, _ = post(gateway, "initialize", opening())
         call = {"name": "up__wait", "arguments": {"seconds": seconds}}
         self._thread = threading.Thread(target=self._read, args=(gateway, call, session))
         self._thread.start()
@@ -81,8 +75,8 @@ class InFlight:
 
     def _read(self, gateway: Gateway, call: dict[str, Any], session: str) -> None:
         try:
-            self.body = post(gateway, "tools/call", call, session).read()
-        except OSError:  # the connection was cut, which a second signal may do
+            _, self.body = post(gateway, "tools/call", call, session)
+        except (OSError, HTTPException):  # the connection was cut, which a second signal may do
             self.body = b"cut"
 
     def answer(self) -> bytes:
