@@ -24,7 +24,6 @@ from mcp_gateway.catalog.route import Kind
 from mcp_gateway.errors import (
     GatewayError,
     InternalError,
-    RpcError,
     UpstreamAuth,
     UpstreamDisconnected,
     UpstreamStartFailed,
@@ -32,25 +31,18 @@ from mcp_gateway.errors import (
     UpstreamUnavailable,
 )
 from mcp_gateway.upstream.approach import Approach, EraMemory
+from mcp_gateway.upstream.bell import Bell
 from mcp_gateway.upstream.definition import Definition
 from mcp_gateway.upstream.dispatch.base import Dispatcher
-from mcp_gateway.upstream.dispatch.http import SessionExpired
 from mcp_gateway.upstream.lifecycle import Lifecycle, State
 from mcp_gateway.upstream.line import Line, Send
-from mcp_gateway.upstream.listen import Listening, worth_listening
-from mcp_gateway.upstream.offer_reader import LIST_CHANGED, OfferReader
+from mcp_gateway.upstream.service import Service
 from mcp_gateway.upstream.session import Link, Session, handshake
 from mcp_gateway.upstream.slots import Slots
-from mcp_gateway.upstream.wishes import Wishes, check_subscribable
+from mcp_gateway.upstream.wishes import Wishes
 from mcp_gateway.wire import Raw, RawParams
 
 logger = logging.getLogger(__name__)
-
-PING_WITHIN_S = 5.0
-"""A connection in doubt that does not answer a ping within this is replaced (security facts, 3.4 hangs)."""
-
-LINGER_S = 1.0
-"""Calls still under way over a connection that lost its session get this long to hear so themselves (our choice)."""
 
 
 class Watcher(Protocol):
@@ -81,15 +73,14 @@ class MCPAgent:
         self.reason: str | None = None
         self.since = time.time()
         self.failures: dict[str, int] = {}
-        self.wishes = Wishes()
         self._capabilities = capabilities
         self._watcher = watcher
         self._approach = Approach(definition, memory)
-        self._attention = anyio.Event()
-        self._line = Line(self.name, self.rules, self.lifecycle, self._wake)
+        self._bell = Bell()
+        self._line = Line(self.name, self.rules, self.lifecycle, self._bell.ring)
+        self.wishes = Wishes(self._line)
         self._life = anyio.CancelScope()
-        self._reader: OfferReader | None = None
-        self._listening: Listening | None = None
+        self._service: Service | None = None
 
     @property
     def state(self) -> State:
@@ -143,46 +134,15 @@ class MCPAgent:
 
         An upstream that is down hears it when it is back. Raises RpcError when it refuses.
         """
-        self.wishes.uris.add(uri)
-        try:
-            await self.call(lambda link, _: self._subscribe(link, uri))
-        except RpcError:
-            self.wishes.uris.discard(uri)
-            raise
-        except GatewayError as failure:
-            logger.info("upstream.subscription_waits name=%s reason=%s", self.name, failure.code)
-
-    async def _subscribe(self, link: Link, uri: str) -> Raw:
-        if not link.session.modern:
-            return await link.request("resources/subscribe", {"uri": uri})
-        check_subscribable(link)
-        return self._listen_again()
+        await self.wishes.subscribe(uri)
 
     async def unsubscribe(self, uri: str) -> None:
         """Raises RpcError when the upstream refuses; one that is down has nothing to end."""
-        self.wishes.uris.discard(uri)
-        if self.link is None:
-            return
-        try:
-            await self.call(lambda link, _: self._unsubscribe(link, uri))
-        except GatewayError as failure:
-            logger.info("upstream.unsubscribe_failed name=%s reason=%s", self.name, failure.code)
-
-    async def _unsubscribe(self, link: Link, uri: str) -> Raw:
-        return (
-            self._listen_again() if link.session.modern else await link.request("resources/unsubscribe", {"uri": uri})
-        )
-
-    def _listen_again(self) -> Raw:
-        if self._listening is not None:
-            self._listening.uris_changed()
-        return Raw(b"{}")
+        await self.wishes.unsubscribe(uri)
 
     async def set_log_level(self, level: str) -> None:
         """The mildest level any client wants; legacy upstreams are told, modern ones hear it per request."""
-        self.wishes.log_level = level
-        if self.link is not None:
-            await self.wishes.tell_level(self.link)
+        await self.wishes.set_log_level(level)
 
     # -- the supervised task -------------------------------------------------------------------------------------
 
@@ -208,13 +168,11 @@ class MCPAgent:
         self.lifecycle.renew(time.monotonic())
         self._line.disconnect()
         self._life.cancel()
-        self._wake()
+        self._bell.ring()
 
     async def _until_attempt_is_due(self) -> None:
         while (wait_s := self._until_next_attempt_s()) is None or wait_s > 0:
-            with anyio.move_on_after(wait_s):
-                await self._attention.wait()
-            self._attention = anyio.Event()
+            await self._bell.heard(wait_s)
 
     def _until_next_attempt_s(self) -> float | None:
         """None when only use will cause one. A lazy upstream is not even dialled again unless a call waits."""
@@ -239,106 +197,45 @@ class MCPAgent:
         async with anyio.create_task_group() as group:
             try:
                 with anyio.fail_after(self.rules.startup_timeout_s):
-                    link = await self._open(dispatcher, group)
+                    link, service = await self._open(dispatcher, group)
             except TimeoutError:
                 message = f"upstream {self.name!r} was not ready within {self.rules.startup_timeout_s:g} s"
                 self._attempt_failed(UpstreamTimeout(message, server=self.name))
             except GatewayError as failure:
                 self._attempt_failed(failure, dispatcher.failure)
             else:
-                await self._serve(link, group)
+                await self._serve(link, service, group)
             finally:
-                self._reader = self._listening = None
+                self._service = self.wishes.listening = None
             group.cancel_scope.cancel()
 
-    async def _open(self, dispatcher: Dispatcher, group: anyio.abc.TaskGroup) -> Link:
-        """Agree on a session, and read the offer; changes are listened for before they can be missed."""
+    async def _open(self, dispatcher: Dispatcher, group: anyio.abc.TaskGroup) -> tuple[Link, Service]:
+        """Agree on a session, and read the offer."""
         session = await handshake(dispatcher, self._approach.era, self._capabilities)
         self._approach.agreed(session)
         self.session = session
         link = Link(dispatcher, session)
-        if self.rules.reads_offer:
-            self._reader = OfferReader(link, self._report, self.rules.startup_timeout_s)
-        if worth_listening(link):
-            self._listening = Listening(link, lambda: frozenset(self.wishes.uris), self._heard)
-            group.start_soon(self._listening.run)
-            await self._listening.opened()
-        if self._reader is not None:
-            await self._reader.read_first()
-        return link
+        self._service = Service(
+            link,
+            self.rules,
+            line=self._line,
+            wishes=self.wishes,
+            bell=self._bell,
+            report=lambda parts: self._watcher.offer_read(self, session, parts),
+            deliver=self._deliver,
+        )
+        await self._service.prepare(group)
+        return link, self._service
 
-    def _report(self, parts: Mapping[Kind, Part]) -> None:
-        assert self.session is not None, "only a connection that agreed on one has a reader"
-        self._watcher.offer_read(self, self.session, parts)
-
-    async def _serve(self, link: Link, group: anyio.abc.TaskGroup) -> None:
-        """Watch one working connection until it ends, is given up, or is idle for too long."""
+    async def _serve(self, link: Link, service: Service, group: anyio.abc.TaskGroup) -> None:
         self.lifecycle.connected(time.monotonic())
         self._line.connect(link)
         self._announce(None)
-        group.start_soon(self._wake_when_closed, link.dispatcher)
-        group.start_soon(self.wishes.tell_all, link)
-        if self._reader is not None:
-            group.start_soon(self._keep_offer, self._reader, link)
-        while self.link is link:
-            with anyio.move_on_after(self._idle_left_s()):
-                await self._attention.wait()
-            self._attention = anyio.Event()
-            await self._look_after(link)
-        await self._linger(link)
-
-    async def _look_after(self, link: Link) -> None:
-        # Four cases: 1. a call gave it up; 2. it ended; 3. nobody used it; 4. a call doubts it.
-        if self.link is not link:
-            return
-        if link.dispatcher.closed.is_set():
-            gone = UpstreamDisconnected(f"upstream {self.name!r} closed the connection", server=self.name)
-            self._fail(link.dispatcher.failure or gone)
-        elif self._idle_left_s() == 0:
-            self.lifecycle.rest()
-            self._line.disconnect()
-            self._announce(None)
-        elif self._line.suspect:
-            self._line.suspect = False
-            failure = await self._ping_failure(link)
-            if failure is not None and self.link is link:
-                self._fail(failure)
-
-    async def _ping_failure(self, link: Link) -> GatewayError | None:
-        """Why the upstream cannot be reached any more; None when it answers, be it with an error."""
-        method = "server/discover" if link.session.modern else "ping"
-        try:
-            with anyio.fail_after(PING_WITHIN_S):
-                await link.request(method)
-        except TimeoutError:
-            return UpstreamTimeout(f"upstream {self.name!r} stopped answering", server=self.name)
-        except SessionExpired:
-            self._line.give_up(link)
-        except GatewayError as failure:
-            return failure
-        except RpcError:
-            pass
-        return None
-
-    async def _linger(self, link: Link) -> None:
-        """Let other calls hear for themselves that the session is gone: then they are repeated, too."""
-        with anyio.move_on_after(LINGER_S):
-            while not link.dispatcher.closed.is_set() and self._line.is_used(link):
-                await self._attention.wait()
-                self._attention = anyio.Event()
-
-    async def _keep_offer(self, reader: OfferReader, link: Link) -> None:
-        try:
-            await reader.keep()
-        except SessionExpired:
-            self._line.give_up(link)
-        except UpstreamDisconnected:
-            self._line.suspect = True
-            self._wake()
-
-    async def _wake_when_closed(self, dispatcher: Dispatcher) -> None:
-        await dispatcher.closed.wait()
-        self._wake()
+        failure = await service.watch(group)
+        # No waiting between the end of the watch and the change of state: calls would still use the link.
+        if self.link is link:
+            self._rest() if failure is None else self._fail(failure)
+        await service.linger()
 
     # -- ends ----------------------------------------------------------------------------------------------------
 
@@ -352,6 +249,11 @@ class MCPAgent:
             kind = UpstreamUnavailable if ending is None else UpstreamStartFailed
             failure = kind(f"{what} before it was ready", server=self.name)
         self._fail(failure)
+
+    def _rest(self) -> None:
+        self.lifecycle.rest()
+        self._line.disconnect()
+        self._announce(None)
 
     def _fail(self, failure: GatewayError) -> None:
         failure.message = self.rules.redact(failure.message)
@@ -368,34 +270,25 @@ class MCPAgent:
     # -- small things --------------------------------------------------------------------------------------------
 
     def _heard(self, method: str, params: RawParams) -> None:
-        """A notification that belongs to no call."""
-        if method in LIST_CHANGED and self._reader is not None:
-            self.offer_changed(method)
+        """A notification that belongs to no call; before there is a service, no list can have changed."""
+        if self._service is None:
+            self._deliver(method, params)
         else:
-            self._watcher.notified(self, method, params)
+            self._service.hear(method, params)
 
     def offer_changed(self, method: str) -> None:
-        """One of the upstream's lists changed, says this connection or a client's own."""
-        if self._reader is not None:
-            self._reader.changed(LIST_CHANGED[method])
+        """One of the upstream's lists changed, says a client's own connection to it."""
+        if self._service is not None:
+            self._service.offer_changed(method)
 
-    def _idle_left_s(self) -> float | None:
-        """Seconds until the connection counts as unused; None when it never does. A subscription is a use."""
-        if self.rules.idle_stop_s is None:
-            return None
-        if self.slots.in_flight or self.wishes.uris:
-            return self.rules.idle_stop_s
-        return max(0.0, self.last_used_monotonic_s + self.rules.idle_stop_s - time.monotonic())
+    def _deliver(self, method: str, params: RawParams) -> None:
+        self._watcher.notified(self, method, params)
 
     def _announce(self, reason: str | None) -> None:
         self.reason = reason
         self.since = time.time()
         logger.info("upstream.%s name=%s%s", self.state, self.name, f" reason={reason!r}" if reason else "")
         self._watcher.state_changed(self)
-
-    def _wake(self) -> None:
-        """Have the keeper look at what there is to do."""
-        self._attention.set()
 
     def _count(self, failure: GatewayError) -> None:
         self.failures[failure.code] = self.failures.get(failure.code, 0) + 1
