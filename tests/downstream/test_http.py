@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import anyio
@@ -12,6 +13,7 @@ from mcp import Client
 from mcp.client.sse import sse_client
 from mcp_gateway.downstream.http import HttpRules, http_app
 
+from tests.interaction.asking import until
 from tests.interaction.house import Door, House, house, served
 from tests.interaction.posting import HEADERS, Session, messages, opening
 
@@ -88,15 +90,17 @@ async def test_a_malformed_body_at_the_messages_door_is_a_4xx(http: httpx2.Async
 
 @pytest.mark.parametrize("path", ["/mcp", "/messages/?session_id=0", "/api/v1/tools/up__echo/call"])
 async def test_a_body_above_the_limit_is_413(tmp_path: Path, path: str) -> None:
-    async with house(tmp_path, limits={"max_body": "64KiB"}) as home:
-        async with httpx2.AsyncClient(base_url=home.origin) as http:
-            declared = await http.post(path, headers=HEADERS, content=b" " * 70_000)
-            streamed = await http.post(path, headers=HEADERS, content=_pieces())
+    async with (
+        house(tmp_path, limits={"max_body": "64KiB"}) as home,
+        httpx2.AsyncClient(base_url=home.origin) as http,
+    ):
+        declared = await http.post(path, headers=HEADERS, content=b" " * 70_000)
+        streamed = await http.post(path, headers=HEADERS, content=_pieces())
 
     assert (declared.status_code, streamed.status_code) == (413, 413)
 
 
-async def _pieces():  # type: ignore[no-untyped-def]  # httpx2 takes any asynchronous generator
+async def _pieces() -> AsyncIterator[bytes]:
     for _ in range(20):
         yield b" " * 8192
 
@@ -121,9 +125,7 @@ async def test_a_session_that_was_deleted_is_gone(home: House) -> None:
         await session.ask(1, "ping")
         deleted = await session.http.delete(home.url, headers=session.headers)
         after = await session.post({"jsonrpc": "2.0", "id": 1, "method": "ping"})
-        with anyio.fail_after(5):
-            while len(home.app.sessions):
-                await anyio.sleep(0.01)
+        await until(lambda: not len(home.app.sessions))
 
     assert (deleted.status_code, after.status_code) == (200, 404)
 

@@ -175,7 +175,7 @@ async def test_a_client_that_closed_its_end_is_survived(tmp_path: Path) -> None:
         assert await talk.end() < STOP_S
 
 
-async def test_a_stray_print_lands_on_standard_error(tmp_path: Path) -> None:
+def test_a_stray_print_lands_on_standard_error(tmp_path: Path) -> None:
     program = (
         "import os, sys; from mcp_gateway.downstream.stdio import claim;"
         " kept = claim(); print('stray'); sys.stdout.flush(); os.write(kept[1], b'protocol')"

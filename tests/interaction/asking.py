@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import anyio
 import mcp_types as types
 from mcp import Client
 from mcp.shared.exceptions import MCPError
-
-Options = dict[str, Any]
 
 
 class Vendor(types.Request[types.RequestParams, str]):
@@ -22,6 +22,13 @@ class Anything(types.Result):
     """A result with whatever members came."""
 
     model_config = types.Result.model_config | {"extra": "allow"}
+
+
+async def until(reached: Callable[[], object]) -> None:
+    """Wait for what nothing announces: it is looked at again and again."""
+    with anyio.fail_after(5):
+        while not reached():  # noqa: ASYNC110 - there is no event to wait for
+            await anyio.sleep(0.01)
 
 
 async def ask(client: Client, method: str) -> dict[str, Any]:

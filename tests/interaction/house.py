@@ -53,15 +53,15 @@ class Door(Enum):
 
     @property
     def transport(self) -> str:
-        return self.value[0]
+        return str(self.value[0])
 
     @property
     def modern(self) -> bool:
-        return self.value[1] == "auto"
+        return self.mode == "auto"
 
     @property
     def mode(self) -> str:
-        return self.value[1]
+        return str(self.value[1])
 
 
 @dataclass

@@ -34,7 +34,7 @@ REQUIREMENTS: Final = {
     "resource-missing": ("a missing resource is -32002, in 2026-07-28 -32602", f"{SPECIFICATION}/2026-07-28/basic"),
     "completion": (
         "arguments are completed by the upstream",
-        f"{SPECIFICATION}/2025-11-25/server/utilities/completion",
+        f"{SPECIFICATION}/2025-11-25/server/utilities",
     ),
     "vendor-methods": ("a vendor's method reaches whoever serves it", "ours"),
     "unknown-method": ("a method nobody serves is -32601", "JSON-RPC 2.0, section 5.1"),

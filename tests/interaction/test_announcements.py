@@ -12,7 +12,7 @@ from mcp.client.subscriptions import ToolsListChanged
 from mcp.server.subscriptions import ResourceUpdated
 
 from tests.fakes.everything import STATIC
-from tests.interaction.asking import subscribe, unsubscribe
+from tests.interaction.asking import subscribe, unsubscribe, until
 from tests.interaction.conftest import Connect
 from tests.interaction.house import Door, House
 from tests.interaction.requirements import shows
@@ -64,9 +64,7 @@ async def test_a_new_tool_is_announced_once_to_every_session(home: House, connec
 
 async def opened(home: House, sessions: int) -> None:
     """Until the sessions are open and their streams for announcements too; the SDK's client says nothing of that."""
-    with anyio.fail_after(5):
-        while len(home.app.sessions) < sessions:
-            await anyio.sleep(0.01)
+    await until(lambda: len(home.app.sessions) >= sessions)
     await anyio.sleep(0.2)
 
 
@@ -121,9 +119,7 @@ async def test_an_update_reaches_a_listen_stream_that_names_it(home: House, conn
 
 
 async def gone(home: House) -> None:
-    with anyio.fail_after(5):
-        while home.everything.subscribed:
-            await anyio.sleep(0.01)
+    await until(lambda: not home.everything.subscribed)
 
 
 @shows("updates")

@@ -10,18 +10,11 @@ import httpx2
 import pytest
 from mcp import Client
 
-from tests.interaction.asking import text_of
+from tests.interaction.asking import text_of, until
 from tests.interaction.conftest import Connect
 from tests.interaction.house import Door, House
 from tests.interaction.posting import Session
 from tests.interaction.requirements import shows
-
-
-async def until(reached: Any) -> None:
-    """The upstream's own counters announce nothing: they are looked at again and again."""
-    with anyio.fail_after(5):
-        while not reached():
-            await anyio.sleep(0.01)
 
 
 @shows("cancel")

@@ -49,7 +49,7 @@ class Heard:
 
     async def on_roots(self, context: Any) -> types.ListRootsResult:
         self.questions.append("roots")
-        return types.ListRootsResult(roots=[types.Root(uri="file:///here")])
+        return types.ListRootsResult(roots=[types.Root.model_validate({"uri": "file:///here"})])
 
     @property
     def answering(self) -> dict[str, Any]:
@@ -151,9 +151,11 @@ async def test_a_modern_call_hears_log_messages_when_it_asks(
     tmp_path: Path, door: Door, level: str | None, expected: list[tuple[str, str]]
 ) -> None:
     heard = Heard()
-    async with house(tmp_path, era="modern") as home:
-        async with home.client(door, log_level=level, logging_callback=heard.on_log) as client:
-            await client.call_tool("up__log", {})
+    async with (
+        house(tmp_path, era="modern") as home,
+        home.client(door, log_level=level, logging_callback=heard.on_log) as client,
+    ):
+        await client.call_tool("up__log", {})
 
     assert heard.logs == expected
 

@@ -19,6 +19,7 @@ TOOLS = ["echo", "fail", "progress", "log", "sample", "elicit", "roots", "wait",
 async def test_a_client_of_either_era_is_told_what_there_is(connect: Connect, door: Door) -> None:
     async with connect() as client:
         assert client.session.protocol_version == ("2026-07-28" if door.modern else "2025-11-25")
+        assert client.server_info is not None
         assert client.server_info.name == "mcp-gateway"
         capabilities = client.server_capabilities
         assert capabilities.tools is not None

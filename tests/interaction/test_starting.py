@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-import anyio
 import httpx2
 import pytest
 
+from tests.interaction.asking import until
 from tests.interaction.house import Door, House, gateway, house
 from tests.interaction.posting import HEADERS, Session, messages, opening
 from tests.interaction.requirements import shows
@@ -75,21 +75,17 @@ async def test_only_the_first_listing_waits_for_a_server_that_stays_silent(tmp_p
 @shows("listing-saved")
 async def test_a_complete_listing_comes_at_once_from_the_saved_catalog(tmp_path: Path) -> None:
     async with house(tmp_path) as home:
-        await saved(tmp_path)
+        await until(lambda: list((tmp_path / "home").glob("catalog/*.json")))
         upstream = home.upstream.origin
     config = {"mcpServers": {"up": {"url": f"{upstream}/mcp", "type": "http", "era": "legacy", "timeout": 20}}}
-    async with gateway(tmp_path, config, settle=False) as (app, doors):
-        async with House.of(app, doors).client(Door.HTTP_LEGACY) as client:
-            took_s, names = await _timed(client)
+    async with (
+        gateway(tmp_path, config, settle=False) as (app, doors),
+        House.of(app, doors).client(Door.HTTP_LEGACY) as client,
+    ):
+        took_s, names = await _timed(client)
 
     assert took_s < 0.2
     assert "up__echo" in names
-
-
-async def saved(folder: Path) -> None:
-    with anyio.fail_after(5):
-        while not list((folder / "home").glob("catalog/*.json")):
-            await anyio.sleep(0.02)
 
 
 async def _timed(client: Any) -> tuple[float, list[str]]:

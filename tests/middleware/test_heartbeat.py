@@ -86,7 +86,7 @@ async def test_progress_that_is_no_number_confuses_nothing(report: bytes) -> Non
         return RESULT
 
     await Heartbeat()(Call("tools/call", {}, Client("me"), sink=listener), upstream)
-    assert listener.heard == [report.decode()]
+    assert list(map(str, listener.heard)) == [report.decode()]
 
 
 async def test_silence_is_broken_again_and_again() -> None:
