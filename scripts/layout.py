@@ -18,7 +18,7 @@ HOMES: Mapping[str, tuple[str, ...]] = {
     "dotenv": ("config",),
     "httptools": ("upstream/dispatch",),
     "httpx2": ("builtin/providers",),
-    "mcp": ("downstream", "app"),
+    "mcp": ("downstream", "app", "bridge"),
     "openai": ("llm",),
     "psutil": ("builtin", "observe"),
     "rich": ("cli",),
