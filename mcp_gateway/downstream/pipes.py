@@ -15,6 +15,8 @@ from typing import Protocol
 
 import anyio.to_thread
 
+from mcp_gateway.upstream.dispatch.pipe_end import PipeEnd
+
 CHUNK_BYTES = 64 * 1024
 
 
@@ -39,7 +41,7 @@ async def open_input(fd: int) -> AsyncIterator[Input]:
         return
     reader = asyncio.StreamReader()
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(fd, "rb", buffering=0)
+        lambda: asyncio.StreamReaderProtocol(reader), PipeEnd(fd)
     )
     try:
         yield _PipeInput(reader)
@@ -55,9 +57,7 @@ async def open_output(fd: int) -> AsyncIterator[Output]:
             yield _FileOutput(fd)
         return
     loop = asyncio.get_running_loop()
-    transport, protocol = await loop.connect_write_pipe(
-        asyncio.streams.FlowControlMixin, os.fdopen(fd, "wb", buffering=0)
-    )
+    transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, PipeEnd(fd))
     writer = asyncio.StreamWriter(transport, protocol, None, loop)
     try:
         yield _PipeOutput(writer)

@@ -18,6 +18,7 @@ import anyio
 
 from mcp_gateway.upstream.child import resolve_command
 from mcp_gateway.upstream.dispatch.launch import ChildPipes, ExecReport, explained
+from mcp_gateway.upstream.dispatch.pipe_end import PipeEnd
 from mcp_gateway.upstream.dispatch.stderr import StderrTail
 
 WRITE_BUFFER_BYTES = 1024 * 1024
@@ -84,11 +85,11 @@ class ChildProcess(asyncio.SubprocessProtocol):
 
     async def _connect(self, stdin: FileIO, stdout: FileIO, stderr: FileIO) -> None:
         loop = asyncio.get_running_loop()
-        self._stdin, _ = await loop.connect_write_pipe(lambda: _Pipe(self, _STDIN), stdin)
+        self._stdin, _ = await loop.connect_write_pipe(lambda: _Pipe(self, _STDIN), PipeEnd.taken_from(stdin))
         self._stdin.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         self._pipes.append(self._stdin)
         for fd, pipe in ((_STDOUT, stdout), (_STDERR, stderr)):
-            transport, _ = await loop.connect_read_pipe(partial(_Pipe, self, fd), pipe)
+            transport, _ = await loop.connect_read_pipe(partial(_Pipe, self, fd), PipeEnd.taken_from(pipe))
             self._pipes.append(transport)
         self._writable.set()
 
