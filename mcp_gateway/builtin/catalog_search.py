@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from mcp_gateway.catalog import Allowed, Catalog, CatalogEntry, Kind
 from mcp_gateway.catalog.signature import first_line, signature
-from mcp_gateway.retrieval import Document, PlainIndex
+from mcp_gateway.retrieval.plain import Document, PlainIndex
 
 MAX_DESCRIPTION_CHARS = 300
 """Enough to choose by; the whole text is in the listing (our choice)."""

@@ -10,13 +10,14 @@ import json
 import logging
 import os
 import platform
+import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import anyio
 import anyio.to_thread
 
-from mcp_gateway.errors import BadConfig
+from mcp_gateway.errors import GatewayError
 from mcp_gateway.sandbox import Backend, Sandbox, Unavailable, select
 
 logger = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ class SandboxChoice:
             self._on_change()
 
     async def verdict(self) -> Verdict:
-        """The sandbox, or why there is none; waits while it is being chosen."""
+        """The sandbox, or why there is none; waits while it is being chosen, as long as the self-test's own limits."""
         self.want()
         await self._decided.wait()
         assert self._verdict is not None
@@ -92,8 +93,9 @@ class SandboxChoice:
             return f"this version has no runner {self._runner!r}; set tools.execute.runner to one of {known}"
         try:
             return await select(preference, self._private)
-        except BadConfig as bad:
-            return bad.message
+        except (GatewayError, OSError, subprocess.SubprocessError) as failure:
+            logger.exception("execute.sandbox_not_tested")
+            return f"the sandbox could not be tested ({type(failure).__name__}); the gateway's log has more"
 
     # -- the verdict of the last start -------------------------------------------------------------------------------
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from mcp_gateway.retrieval import Document, PlainIndex
-from mcp_gateway.retrieval.plain import words
+from mcp_gateway.retrieval.plain import Document, PlainIndex, words
 
 TIME = Document("get_current_time", "time", "Get the current time in a timezone", "timezone: string")
 COMMIT = Document("git_commit", "git", "Records changes to the repository", "message: string")

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
-from mcp_gateway.builtin.analysis import worker
-from mcp_gateway.builtin.analysis.worker import lines, run
+from mcp_gateway.builtin.analysis.languages import BY_NAME
+from mcp_gateway.builtin.analysis.worker import lines, main, run
 
-MAIN = Path(worker.__file__).parent / "main.py"
+from tests.support import require
+
+MAIN = Path(main.__file__)
 
 
 def task(language: str, **more: Any) -> dict[str, Any]:
@@ -26,6 +29,13 @@ def task(language: str, **more: Any) -> dict[str, Any]:
         "cpu_s": 5,
         **more,
     }
+
+
+def read(language: str, code: str) -> dict[str, Any]:
+    """With the extra, in this process."""
+    known = BY_NAME[language]
+    require(find_spec("tree_sitter") is not None, "pip install 'mcp-gateway-server[analysis]'")
+    return run.analyze(task(language, grammar=known.grammar, suffix=known.suffixes[0]), code)
 
 
 def functions(code: str) -> dict[str, int]:
@@ -112,6 +122,7 @@ def test_json_with_a_huge_number_is_no_trouble() -> None:
     [
         ("", 0, 0, 0),
         ("x = 1  # why\n\n# because\n", 1, 1, 1),
+        ("x = '\x0c\u2028'\r\n\r\ny", 2, 0, 1),
     ],
 )
 def test_lines_of_python_are_counted(code: str, code_lines: int, comment: int, blank: int) -> None:
@@ -133,6 +144,43 @@ def test_lines_with_block_comments_are_counted(code: str, code_lines: int, comme
     counts = lines.count(code, "//", ["/*", "*/"])
 
     assert (counts["code"], counts["comment"], counts["blank"]) == (code_lines, comment, blank)
+
+
+@pytest.mark.parametrize(
+    ("language", "code", "classes", "imports"),
+    [
+        ("typescript", "import {b} from 'c'\ninterface A { a: number }", ["A"], ["c"]),
+        ("rust", "use std::io;\nstruct S;\ntrait T {}", ["S", "T"], ["std::io"]),
+        ("java", "import java.util.List;\nclass A { enum B { C } }", ["A", "B"], ["java.util.List"]),
+        ("cpp", '#include <vector>\n#include "own.h"\nclass A {};', ["A"], ["vector", "own.h"]),
+        ("go", 'package p\nimport "os"\ntype T struct{}', ["T"], ["os"]),
+    ],
+)
+def test_classes_and_imports_are_named(language: str, code: str, classes: list[str], imports: list[str]) -> None:
+    report = read(language, code)
+
+    assert [one["name"] for one in report["classes"]] == classes
+    assert [one["name"] for one in report["imports"]] == imports
+
+
+def test_a_missing_and_an_unexpected_piece_are_told_apart() -> None:
+    messages = [
+        problem["message"] for problem in read("c", "int f() { return 1 }\nint g() { 2 2 2; }")["syntax_errors"]
+    ]
+
+    assert any(message.startswith("missing ;") for message in messages)
+    assert any(message.startswith("unexpected ") for message in messages)
+
+
+def test_what_is_not_measured_is_said() -> None:
+    assert run.analyze(task("bash"), "f() { :; }")["warnings"] == [
+        "syntax of bash is not checked: there is no grammar for it here",
+        "functions of bash are not looked for in this version",
+    ]
+
+
+def test_a_text_that_the_parser_refuses_is_a_warning() -> None:
+    assert run.analyze(task("python"), "'\ud800'")["warnings"][0].startswith("it cannot be parsed: ")
 
 
 def without_extras(task: dict[str, Any], code: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ def count(code: str, line_comment: str, block_comment: list[str] | None) -> dict
     """How many lines hold code, only a comment, or nothing."""
     counts = {"total": 0, "code": 0, "comment": 0, "blank": 0}
     inside = False
-    for line in code.splitlines():
+    for line in code.removesuffix("\n").split("\n") if code else ():  # a form feed ends no line
         kind, inside = _kind(line.strip(), line_comment, block_comment, inside)
         counts["total"] += 1
         counts[kind] += 1

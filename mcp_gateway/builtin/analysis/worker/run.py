@@ -15,7 +15,7 @@ MAX_ITEMS = 500
 _TOO_DEEP = "it is nested too deeply to be parsed"
 
 
-def main() -> None:
+def main() -> None:  # pragma: no cover - as in main.py
     """A line of JSON (the task), then the code, on standard input; the report on standard output."""
     task = json.loads(sys.stdin.buffer.readline())
     confine(task["memory_bytes"], task["cpu_s"])
@@ -23,11 +23,11 @@ def main() -> None:
     json.dump(analyze(task, code), sys.stdout)
 
 
-def confine(memory_bytes: int, cpu_s: int) -> None:
+def confine(memory_bytes: int, cpu_s: int) -> None:  # pragma: no cover - as in main.py
     """Memory, processor time, no files, no core; where the system has such limits."""
     try:
         import resource
-    except ImportError:  # pragma: no cover - Windows
+    except ImportError:  # Windows
         return
     for limit, value in (
         (resource.RLIMIT_AS, memory_bytes),
