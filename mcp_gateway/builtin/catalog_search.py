@@ -5,8 +5,7 @@ A catalog, queries and a predicate enter, ranked hits leave. Ranking is the busi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import chain, zip_longest
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import anyio.to_thread
@@ -14,7 +13,7 @@ from pydantic import BaseModel, Field
 
 from mcp_gateway.catalog import Allowed, Catalog, CatalogEntry, Kind
 from mcp_gateway.catalog.signature import first_line, signature
-from mcp_gateway.retrieval.plain import Document, PlainIndex
+from mcp_gateway.retrieval import Document, Hit, Index, schema_text
 
 MAX_DESCRIPTION_CHARS = 300
 """Enough to choose by; the whole text is in the listing (our choice)."""
@@ -38,60 +37,76 @@ class CatalogSearch:
 
     def __init__(self) -> None:
         self._catalog: Catalog | None = None
-        self._indexes: dict[Kind, tuple[tuple[CatalogEntry, ...], PlainIndex]] = {}
+        self._index: Index[CatalogEntry] = Index.build(())
 
     async def search(
         self, catalog: Catalog, kinds: Sequence[Kind], queries: Sequence[str], limit: int, allowed: Allowed
     ) -> list[CatalogHit]:
-        """The best hits: of several queries and kinds the best of each first."""
-        if catalog is not self._catalog:
-            self._catalog, self._indexes = catalog, {}
-        found = []
-        for kind in kinds:
-            if kind not in self._indexes:
-                self._indexes[kind] = await anyio.to_thread.run_sync(_index, catalog, kind)
-            found.append([_hits(*self._indexes[kind], query, limit, allowed) for query in queries])
-        by_query = [
-            sorted(chain.from_iterable(lists), key=lambda hit: -hit.score) for lists in zip(*found, strict=True)
-        ]
-        return _merged(by_query, limit)
+        """The best hits of the kinds; several queries are merged."""
+        index = await self._newest(catalog)
+        wanted = frozenset(kinds)
+
+        def accepts(document: Document[CatalogEntry]) -> bool:
+            route = document.subject.route
+            return route.kind in wanted and allowed(route)
+
+        return [_hit(hit) for hit in index.search(queries, limit, accepts)]
+
+    async def _newest(self, catalog: Catalog) -> Index[CatalogEntry]:
+        """Searches that meet a new catalog together may build its index twice; that costs time and nothing else."""
+        if catalog is self._catalog:
+            return self._index
+        index = await anyio.to_thread.run_sync(_index, catalog)
+        self._catalog, self._index = catalog, index
+        return index
 
 
-def _index(catalog: Catalog, kind: Kind) -> tuple[tuple[CatalogEntry, ...], PlainIndex]:
-    entries = catalog.entries(kind)
-    return entries, PlainIndex([_document(entry) for entry in entries])
+def _index(catalog: Catalog) -> Index[CatalogEntry]:
+    return Index.build(_document(entry) for kind in Kind for entry in catalog.entries(kind))
 
 
-def _document(entry: CatalogEntry) -> Document:
+def _document(entry: CatalogEntry) -> Document[CatalogEntry]:
     definition = entry.definition
-    texts = (definition.get(field) for field in ("title", "description"))
     return Document(
-        name=f"{entry.route.name} {definition.get('name', '')}",
+        subject=entry,
+        name=_names(entry),
         server=entry.route.server or "",
-        description=" ".join(text for text in texts if isinstance(text, str)),
-        schema=_signature(entry),
+        title=_text(definition.get("title")),
+        description=_text(definition.get("description")),
+        schema=_parameters(entry),
     )
 
 
-def _hits(
-    entries: Sequence[CatalogEntry], index: PlainIndex, query: str, limit: int, allowed: Allowed
-) -> list[CatalogHit]:
-    matches = index.search(query, limit, lambda position: allowed(entries[position].route))
-    return [_hit(entries[match.position], match.score) for match in matches]
+def _names(entry: CatalogEntry) -> str:
+    """The upstream's own name and, where it is another one, what the definition calls itself."""
+    own, shown = entry.route.name, _text(entry.definition.get("name"))
+    return own if shown.endswith(own) else f"{own} {shown}"
 
 
-def _hit(entry: CatalogEntry, score: float) -> CatalogHit:
+def _parameters(entry: CatalogEntry) -> str:
+    if entry.route.kind is Kind.TOOL:
+        return schema_text(entry.definition.get("inputSchema"))
+    named = {argument.get("name"): argument for argument in _arguments(entry.definition)}
+    return schema_text({"properties": named})
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _hit(hit: Hit[CatalogEntry]) -> CatalogHit:
+    entry = hit.document.subject
     route, definition = entry.route, entry.definition
     described = first_line(definition.get("description")) or first_line(definition.get("title"))
     return CatalogHit(
-        rank=0,
+        rank=hit.rank,
         kind=route.kind.value,
         name=route.exposed,
         server=route.server,
         tool=route.name if route.kind is Kind.TOOL else None,
         description=described[:MAX_DESCRIPTION_CHARS],
         signature=_signature(entry),
-        score=score,
+        score=hit.score,
     )
 
 
@@ -100,21 +115,12 @@ def _signature(entry: CatalogEntry) -> str:
         case Kind.TOOL:
             return signature(entry.definition)
         case Kind.PROMPT:
-            return f"{entry.route.exposed}({', '.join(_arguments(entry.definition.get('arguments')))})"
+            arguments = [f"{a.get('name')}{'' if a.get('required') else '?'}" for a in _arguments(entry.definition)]
+            return f"{entry.route.exposed}({', '.join(arguments)})"
         case _:
             return entry.route.exposed
 
 
-def _arguments(arguments: Any) -> Iterable[str]:
-    for argument in arguments if isinstance(arguments, list) else ():
-        if isinstance(argument, dict):
-            yield f"{argument.get('name')}{'' if argument.get('required') else '?'}"
-
-
-def _merged(lists: Sequence[Sequence[CatalogHit]], limit: int) -> list[CatalogHit]:
-    unique: dict[tuple[str, str], CatalogHit] = {}
-    for hit in chain.from_iterable(zip_longest(*lists)):
-        if hit is not None:
-            unique.setdefault((hit.kind, hit.name), hit)
-    best = list(unique.values())[:limit]
-    return [hit.model_copy(update={"rank": rank}) for rank, hit in enumerate(best, 1)]
+def _arguments(prompt: Mapping[str, Any]) -> list[dict[str, Any]]:
+    arguments = prompt.get("arguments")
+    return [argument for argument in arguments if isinstance(argument, dict)] if isinstance(arguments, list) else []

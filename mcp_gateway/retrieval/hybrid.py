@@ -1,0 +1,65 @@
+"""Words and meaning together: the scores of BM25F mixed with the similarity of vectors.
+
+Scores and vectors enter, scores leave. Where vectors come from, and when they are made, is the owner's business: this
+room asks a callable that answers at once. What it does not know yet costs nothing but its help.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from operator import mul
+from typing import Final
+
+Vector = Sequence[float]
+Vectors = Callable[[str], Vector | None]
+"""The vector of a query or of a document's passage; None when there is none (yet). Called on the searching thread."""
+
+SHORT_WORDS: Final = 12
+SHORT_SHARE: Final = 0.65
+LONG_SHARE: Final = 0.3
+"""What meaning counts for in a query of at most `SHORT_WORDS` content words, and in a longer one.
+
+A short query is a wish in other words than the tool's. A long one names many things, which vectors blur: a constant
+share of .7 costs 11 points of recall@5 on Seal-Tools (measured, 2026-11).
+"""
+
+
+def similarities(query: str, passages: Sequence[str], vectors: Vectors) -> list[float | None] | None:
+    """The cosine of each passage, None for one without a vector; None altogether when the query has none."""
+    wanted = vectors(query)
+    if wanted is None:
+        return None
+    wanted = _unit(wanted)
+    known = (vectors(passage) for passage in passages)
+    return [_dot(wanted, vector) / (_length(vector) or 1.0) if vector is not None else None for vector in known]
+
+
+def mixed(scores: Mapping[int, float], meaning: Sequence[float | None], words: int) -> dict[int, float]:
+    """Position -> mixed score. `words` is the number of the query's content words.
+
+    Both kinds of score are brought to 0..1 for this query. A document without a vector keeps its score by words.
+    """
+    share = SHORT_SHARE if words <= SHORT_WORDS else LONG_SHARE
+    known = [cosine for cosine in meaning if cosine is not None]
+    least, span = (min(known), max(known) - min(known)) if known else (0.0, 0.0)
+    top = max(scores.values(), default=0.0)
+    result = {}
+    for position, cosine in enumerate(meaning):
+        by_words = scores.get(position, 0.0) / top if top else 0.0
+        by_meaning = by_words if cosine is None or not span else (cosine - least) / span
+        result[position] = (1 - share) * by_words + share * by_meaning
+    return result
+
+
+def _unit(vector: Vector) -> Vector:
+    length = _length(vector) or 1.0
+    return [value / length for value in vector]
+
+
+def _length(vector: Vector) -> float:
+    return math.sqrt(_dot(vector, vector))
+
+
+def _dot(one: Vector, other: Vector) -> float:
+    return float(sum(map(mul, one, other)))
