@@ -26,7 +26,7 @@ from mcp_gateway.cache import Scope, TieredCache, open_cache
 from mcp_gateway.call import Call, Client
 from mcp_gateway.catalog import Catalog, ExposeRules, Kind, Order, Prefix, SchemaCompat, ServerRules, StickyNames
 from mcp_gateway.config import Config, folders, load_config
-from mcp_gateway.config.watch import changes, sources
+from mcp_gateway.config.watch import changes, signature, sources
 from mcp_gateway.downstream import views
 from mcp_gateway.downstream.endpoint import Endpoint
 from mcp_gateway.downstream.http import HttpRules, http_app
@@ -69,6 +69,7 @@ class App:
         self.config = config
         self.reload_error: str | None = None
         self._started_with = config
+        self._read_from = signature(sources(config, environ))
         self._environ = environ
         self._log_level = log_level
         self._redactor = Redactor()
@@ -312,7 +313,7 @@ class App:
         def files() -> list[Path]:
             return sources(self.config, self._environ)
 
-        async for _ in changes(files, lambda: self.config.reload.debounce_ms / 1000):
+        async for _ in changes(self._read_from, files, lambda: self.config.reload.debounce_ms / 1000):
             if self.config.reload.watch:
                 self.reload()
 

@@ -33,12 +33,13 @@ def sources(config: Config, environ: Mapping[str, str]) -> list[Path]:
     return [config.path, *(absolute(name, folder, environ) for name in names)]
 
 
-async def changes(files: Callable[[], Iterable[Path]], debounce_s: Callable[[], float]) -> AsyncIterator[None]:
+async def changes(
+    seen: Signature, files: Callable[[], Iterable[Path]], debounce_s: Callable[[], float]
+) -> AsyncIterator[None]:
     """Yields when a file has changed and then been left alone for `debounce_s`; asks for both each time.
 
-    While the first file is missing nothing has changed: it is being replaced.
+    `seen` is how the files were when they were read. While the first file is missing nothing has changed: it is being replaced.
     """
-    seen = await _look(files())
     while True:
         await anyio.sleep(POLL_S)
         now = await _look(files())

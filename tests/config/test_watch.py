@@ -31,7 +31,7 @@ class Watched:
                 await self._looked.wait()
 
     async def run(self) -> None:
-        async for _ in changes(self.files, lambda: 0.05):
+        async for _ in changes(signature(self._files), self.files, lambda: 0.05):
             self.count += 1
             self._heard.set()
             self._heard = anyio.Event()
