@@ -38,7 +38,8 @@ async def changes(
 ) -> AsyncIterator[None]:
     """Yields when a file has changed and then been left alone for `debounce_s`; asks for both each time.
 
-    `seen` is how the files were when they were read. While the first file is missing nothing has changed: it is being replaced.
+    `seen` is how the files were when they were read. While the first file is missing nothing has changed:
+    it is being replaced.
     """
     while True:
         await anyio.sleep(POLL_S)
