@@ -21,7 +21,7 @@ import anyio.abc
 import anyio.to_thread
 from mcp.server.runner import serve_dual_era_loop
 
-from mcp_gateway.builtin import MCPFunctions, SandboxChoice, Services, enabled
+from mcp_gateway.builtin import MCPFunctions, Services, enabled
 from mcp_gateway.cache import Scope, TieredCache, open_cache
 from mcp_gateway.call import Call, Client
 from mcp_gateway.catalog import Catalog, ExposeRules, Kind, Order, Prefix, SchemaCompat, ServerRules, StickyNames
@@ -43,6 +43,7 @@ from mcp_gateway.middleware.heartbeat import Heartbeat
 from mcp_gateway.observe.logging import configure_logging
 from mcp_gateway.observe.redaction import Redactor
 from mcp_gateway.revisions import LATEST_LEGACY
+from mcp_gateway.sandbox.choice import SandboxChoice
 from mcp_gateway.upstream.define import credential, define
 from mcp_gateway.upstream.definition import Definition
 from mcp_gateway.upstream.eras import EraBook
@@ -50,6 +51,7 @@ from mcp_gateway.upstream.kept_names import KeptNames
 from mcp_gateway.upstream.lifecycle import State
 from mcp_gateway.upstream.manager import MCPAgentManager
 from mcp_gateway.upstream.snapshot import Snapshot
+from mcp_gateway.upstream.wall import Choose
 from mcp_gateway.wire import loads
 
 logger = logging.getLogger(__name__)
@@ -78,6 +80,12 @@ class App:
         self._run_file = RunFile(state, config.path)
         self._snapshot = Snapshot(state / "catalog" / f"{key}.json")
         self._names = KeptNames(state / "names" / f"{key}.json")
+        self.sandbox = SandboxChoice(
+            config.tools.execute.runner,
+            private=(state, folders(environ).cache, config.path),
+            memory=state / "sandbox.json",
+            on_change=self._offer_functions,
+        )
         self._definitions = self._define(config)
         self._offers_changed = anyio.Event()
         self._heard = anyio.Event()
@@ -85,12 +93,6 @@ class App:
         self.events = Events()
         saved = self._snapshot.load(_fingerprints(self._definitions))
         self.upstreams = MCPAgentManager(self.events, EraBook(state / "eras.json"), saved)
-        self.sandbox = SandboxChoice(
-            config.tools.execute.runner,
-            private=(state, folders(environ).cache, config.path),
-            memory=state / "sandbox.json",
-            on_change=self._offer_functions,
-        )
         self._services = Services(self._settled_catalog, sandbox=self.sandbox, environ=environ)
         self.functions = MCPFunctions((), health=self._health, settled=self.sandbox.settled)
         self._configure_functions()
@@ -306,7 +308,7 @@ class App:
         """Every upstream; what failures of theirs say is cleaned of secrets before anybody sees it."""
         return [
             replace(definition, rules=replace(definition.rules, redact=self._redactor.clean))
-            for definition in definitions(config, self._environ)
+            for definition in definitions(config, self._environ, self.sandbox.verdict)
         ]
 
     async def _watch_file(self) -> None:
@@ -379,14 +381,15 @@ class App:
             logger.warning("app.offers_not_saved reason=%s", refused.strerror)
 
 
-def definitions(config: Config, environ: Mapping[str, str]) -> list[Definition]:
-    """Every configured server, in the order of the file."""
+def definitions(config: Config, environ: Mapping[str, str], choose: Choose) -> list[Definition]:
+    """Every configured server, in the order of the file; `choose` gives the sandbox of those that ask for one."""
     return [
         define(
             name,
             server,
             environ=environ,
             max_message_bytes=config.limits.max_result,
+            choose=choose,
             skipped=config.skipped.get(name),
         )
         for name, server in config.servers.items()

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from mcp_gateway.builtin.analyze_code import analyze_code_tool
-from mcp_gateway.builtin.choice import SandboxChoice
 from mcp_gateway.builtin.execute import execute_tool
 from mcp_gateway.builtin.functions import Builtin, Context, MCPFunctions
 from mcp_gateway.builtin.search import search_tool
@@ -14,7 +13,7 @@ from mcp_gateway.builtin.services import Services
 from mcp_gateway.builtin.sysinfo import sysinfo
 from mcp_gateway.config.parts import Tools
 
-__all__ = ["ALL", "Builtin", "Context", "MCPFunctions", "SandboxChoice", "Services", "enabled"]
+__all__ = ["ALL", "Builtin", "Context", "MCPFunctions", "Services", "enabled"]
 
 ALL: Final[Mapping[str, Callable[[Tools, Services], Builtin]]] = {
     "search": lambda tools, services: search_tool(tools.search, services),

@@ -16,7 +16,6 @@ from typing import Annotated, Literal
 import anyio.to_thread
 from pydantic import BaseModel, Field, model_validator
 
-from mcp_gateway.builtin.choice import SandboxChoice
 from mcp_gateway.builtin.functions import Arguments, Builtin, Context, builtin
 from mcp_gateway.builtin.roots import folder_below
 from mcp_gateway.builtin.services import Services
@@ -25,6 +24,7 @@ from mcp_gateway.call import Sink
 from mcp_gateway.config.parts import ExecuteTool
 from mcp_gateway.errors import InvalidParams, SandboxUnavailable
 from mcp_gateway.sandbox import Limits, Network, Outcome, Progress, Request, Sandbox, Unavailable
+from mcp_gateway.sandbox.choice import SandboxChoice
 
 MAX_CODE_CHARS = 100_000
 """Code becomes one argument of its interpreter, and Linux allows 128 KiB for one (execve(2), MAX_ARG_STRLEN)."""

@@ -6,9 +6,9 @@ import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from mcp_gateway.builtin.choice import SandboxChoice
 from mcp_gateway.call import Call
 from mcp_gateway.catalog import Allowed, Catalog
+from mcp_gateway.sandbox.choice import SandboxChoice
 
 
 async def _empty() -> Catalog:

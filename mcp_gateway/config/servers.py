@@ -136,9 +136,11 @@ class ChildSandbox(Section):
 
     network: Bool = Field(default=True, description="May the child use the network?")
     read: tuple[LocalPath, ...] = Field(default=(), description="Folders and files that the child may read.")
-    write: tuple[LocalPath, ...] = Field(default=(), description="Folders that the child may write.")
-    memory: OrOff[Bytes] = Field(default=None, description="Memory limit in bytes (`512MiB`); off: none.")
-    processes: OrOff[Count] = Field(default=None, description="Limit of processes and threads; off: none.")
+    workdir: LocalPath | None = Field(
+        default=None, description="The folder that the child may change, and starts in. Default: one thrown away."
+    )
+    memory: Bytes = Field(default=1024**3, ge=16 * 1024**2, description="Memory limit in bytes: `1GiB`.")
+    processes: Count = Field(default=256, description="Limit of processes and threads.")
 
 
 class Login(Section):

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from mcp_gateway.config import HttpServer, Server, SseServer, StdioServer
+from mcp_gateway.config.servers import ChildSandbox
 from mcp_gateway.errors import UpstreamStartFailed
 from mcp_gateway.upstream.child import child_environment, resolve_command
 from mcp_gateway.upstream.definition import AgentRules, Definition, Dial, Isolation
@@ -20,6 +21,7 @@ from mcp_gateway.upstream.dispatch.sse import SseDispatcher
 from mcp_gateway.upstream.dispatch.stdio import StdioDispatcher
 from mcp_gateway.upstream.lifecycle import RestartPolicy
 from mcp_gateway.upstream.session import Era
+from mcp_gateway.upstream.wall import Choose, WalledDispatcher, Walls
 from mcp_gateway.wire import encode
 
 DISABLED_IN_FILE = "switched off in the configuration"
@@ -29,10 +31,16 @@ _OF_OTHERS = frozenset({"name", "disabled", "prefix", "tools", "cache", "trust"}
 
 
 def define(
-    name: str, server: Server, *, environ: Mapping[str, str], max_message_bytes: int, skipped: str | None = None
+    name: str,
+    server: Server,
+    *,
+    environ: Mapping[str, str],
+    max_message_bytes: int,
+    choose: Choose,
+    skipped: str | None = None,
 ) -> Definition:
-    """The definition of one server; `skipped` says why it cannot be used today."""
-    dial, *others = _dials(name, server, environ, max_message_bytes)
+    """The definition of one server; `skipped` says why it cannot be used today, `choose` gives the sandbox."""
+    dial, *others = _dials(name, server, environ, max_message_bytes, choose)
     return Definition(
         name=name,
         transport=server.type,
@@ -46,16 +54,16 @@ def define(
     )
 
 
-def _dials(name: str, server: Server, environ: Mapping[str, str], max_message_bytes: int) -> list[Dial]:
+def _dials(name: str, server: Server, environ: Mapping[str, str], max_message_bytes: int, choose: Choose) -> list[Dial]:
     """The ways to reach a server, best first: an `http` entry may turn out to speak HTTP+SSE only."""
     if isinstance(server, StdioServer):
-        return [_stdio(name, server, environ, max_message_bytes)]
+        return [_stdio(name, server, environ, max_message_bytes, choose)]
     kinds: list[type[HttpDispatcher] | type[SseDispatcher]]
     kinds = [HttpDispatcher, SseDispatcher] if isinstance(server, HttpServer) else [SseDispatcher]
     return [_remote(name, server, environ, max_message_bytes, kind) for kind in kinds]
 
 
-def _stdio(name: str, server: StdioServer, environ: Mapping[str, str], max_message_bytes: int) -> Dial:
+def _stdio(name: str, server: StdioServer, environ: Mapping[str, str], max_message_bytes: int, choose: Choose) -> Dial:
     env = child_environment(_revealed(server.env), environ)
     cwd = None if server.cwd is None else str(server.cwd)
     argv = (server.command, *server.args)
@@ -63,7 +71,32 @@ def _stdio(name: str, server: StdioServer, environ: Mapping[str, str], max_messa
     def dial(listener: Listener) -> Dispatcher:
         return StdioDispatcher(name, argv, env=env, cwd=cwd, listener=listener, max_message_bytes=max_message_bytes)
 
-    return dial
+    def dial_walled(listener: Listener) -> Dispatcher:
+        return WalledDispatcher(
+            name,
+            argv,
+            walls=walls,
+            choose=choose,
+            env=env,
+            cwd=cwd,
+            listener=listener,
+            max_message_bytes=max_message_bytes,
+        )
+
+    walls = _walls(server.sandbox)
+    return dial if server.sandbox is None else dial_walled
+
+
+def _walls(sandbox: ChildSandbox | None) -> Walls:
+    if sandbox is None:
+        return Walls()
+    return Walls(
+        network=sandbox.network,
+        read=tuple(map(str, sandbox.read)),
+        workdir=_path(sandbox.workdir),
+        memory_bytes=sandbox.memory,
+        pids=sandbox.processes,
+    )
 
 
 def _remote(

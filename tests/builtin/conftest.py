@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import anyio
 import pytest
-from mcp_gateway.builtin import SandboxChoice
+from mcp_gateway.sandbox.choice import SandboxChoice
 
 from tests.support import require
 

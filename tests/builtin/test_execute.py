@@ -7,10 +7,11 @@ from typing import Any
 
 import anyio
 import pytest
-from mcp_gateway.builtin import Builtin, SandboxChoice, Services, enabled
+from mcp_gateway.builtin import Builtin, Services, enabled
 from mcp_gateway.builtin.execute import execute_tool
 from mcp_gateway.config.parts import ExecuteTool, Tools
 from mcp_gateway.errors import Busy, InvalidParams, SandboxUnavailable
+from mcp_gateway.sandbox.choice import SandboxChoice
 
 from tests.builtin.calls import Listener, call, use
 

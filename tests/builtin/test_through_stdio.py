@@ -7,7 +7,7 @@ from typing import Any
 
 import anyio
 from mcp import Client, StdioServerParameters, stdio_client
-from mcp_gateway.builtin import SandboxChoice
+from mcp_gateway.sandbox.choice import SandboxChoice
 
 from tests.builtin.providers.services import SEARXNG, answering, origin
 from tests.fakes.http_server import scripted

@@ -50,7 +50,7 @@ observability: {calls: {keep: off}, otlp: "${OTLP:-}", alerts: {memory: 1GiB}}
 tools: {execute: {enabled: yes, memory: 64MiB}, search: {providers: [{type: searxng, url: "http://s"}]}}
 auth: {keys: [{name: a, hash: "sha256:%s", expires: 2030-01-01, rate: off, scopes: [admin]}]}
 profiles: {work: {servers: "a*"}}
-mcpServers: {ab: {command: x, sandbox: yes}, ac: {command: x, sandbox: {memory: off}}, ad: {command: x, sandbox: no}}
+mcpServers: {ab: {command: x, sandbox: yes}, ac: {command: x, sandbox: {memory: 64MiB}}, ad: {command: x, sandbox: no}}
 cluster: {redis: "redis://h"}
 """ % ("a" * 64)
     config = load(tmp_path, text)

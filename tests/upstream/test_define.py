@@ -17,6 +17,11 @@ from mcp_gateway.upstream.session import Era
 
 from tests.upstream.dispatch.pipes import unheard
 
+
+async def no_sandbox() -> str:
+    return "this test has no sandbox"
+
+
 SECRET = "hunter2-and-more"
 CHILD: dict[str, Any] = {"name": "up", "command": "prog", "args": ["-v"], "env": {"TOKEN": SECRET}}
 REMOTE: dict[str, Any] = {"name": "up", "url": "http://127.0.0.1:9/mcp", "headers": {"Authorization": SECRET}}
@@ -31,7 +36,7 @@ def remote(**changes: Any) -> HttpServer:
 
 
 def defining(server: Server, path: str = "/nowhere", *, max_message_bytes: int = 1000) -> Definition:
-    return define("up", server, environ={"PATH": path}, max_message_bytes=max_message_bytes)
+    return define("up", server, environ={"PATH": path}, max_message_bytes=max_message_bytes, choose=no_sandbox)
 
 
 @pytest.mark.parametrize(
@@ -146,5 +151,5 @@ def test_the_rules_are_those_of_the_file() -> None:
 def test_a_server_that_is_off_says_why() -> None:
     assert defining(child()).disabled is None
     assert defining(child(disabled=True)).disabled == DISABLED_IN_FILE
-    skipped = define("up", child(), environ={}, max_message_bytes=1, skipped="TOKEN is not set")
+    skipped = define("up", child(), environ={}, max_message_bytes=1, choose=no_sandbox, skipped="TOKEN is not set")
     assert skipped.disabled == "TOKEN is not set"

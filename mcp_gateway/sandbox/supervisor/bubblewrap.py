@@ -69,12 +69,13 @@ def _system(network: bool) -> list[str]:
 
 
 def _places(spec: Spec, sources: dict[str, str]) -> list[str]:
+    """Made-up places first: what is named of the host may lie below one of them."""
     options = []
-    for path in spec.read_only:
-        options += ["--ro-bind", sources.get(path, path), path]
     if spec.workdir is None:
         options += ["--size", str(spec.limits.disk_bytes), "--tmpfs", SCRATCH]
-    else:
+    for path in spec.read_only:
+        options += ["--ro-bind", sources.get(path, path), path]
+    if spec.workdir is not None:
         options += ["--bind", sources.get(spec.workdir, spec.workdir), spec.workdir]
     return [*options, "--chdir", spec.workdir or SCRATCH]
 

@@ -14,7 +14,7 @@ SHM_BYTES = 16 * MIB
 """Shared memory files: enough for semaphores and small queues (our choice)."""
 MAX_FILES = 20_000
 """Files and directories that a run may add: a bound on inodes, which no byte limit gives (our choice)."""
-SCRATCH = "/work"
+SCRATCH = "/scratch"
 """Where the scratch working directory is seen under bubblewrap."""
 INSIDE_ID = 1000
 """User and group id that a program sees under bubblewrap."""

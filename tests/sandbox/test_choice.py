@@ -7,8 +7,8 @@ from pathlib import Path
 
 import anyio
 import pytest
-from mcp_gateway.builtin import SandboxChoice
 from mcp_gateway.sandbox import Sandbox
+from mcp_gateway.sandbox.choice import SandboxChoice
 
 UNKNOWN = "container"
 """A runner that the configuration knows and this version has not."""
@@ -103,5 +103,6 @@ async def test_a_listing_waits_only_while_nothing_is_known() -> None:
     assert not choice.is_guessed
 
 
-async def test_the_sandbox_of_this_machine_is_chosen(made_choice: SandboxChoice) -> None:
-    assert isinstance(await made_choice.verdict(), Sandbox)
+async def test_the_sandbox_of_this_machine_is_chosen() -> None:
+    choice = await decided(SandboxChoice())
+    assert isinstance(await choice.verdict(), Sandbox)
