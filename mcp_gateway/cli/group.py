@@ -24,6 +24,8 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "call": ("call", "Call a tool."),
     "inspect": ("look", "Show everything known of one server."),
     "status": ("look", "Show the state of the running gateway."),
+    "cache": ("cache", "Show or clear what is kept of answers."),
+    "tokens": ("tokens", "Show how much of a model's context the tools take."),
     "validate": ("check", "Check a configuration file."),
     "schema": ("check", "Print the JSON Schema of the configuration file."),
 }

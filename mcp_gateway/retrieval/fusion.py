@@ -2,7 +2,7 @@
 
 Reciprocal rank fusion without the usual constant. Several queries are mostly several wishes, and with k = 60 a tool
 that is tenth for two of them beats the one that is first for one. Measured with three queries at once (2026-11-24,
-four sets): the recall@10 of k = 60 and 2 to 4 points more recall@5 on short queries; the best score alone loses up to
+four sets): the recall@10 of k = 60 and up to 4 points more recall@5; the best score alone loses up to
 15 points of recall@5, because one well-worded query fills the list.
 """
 

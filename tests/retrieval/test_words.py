@@ -19,15 +19,13 @@ from mcp_gateway.retrieval.words import STOP, stem, words
         ("Café", ["cafe"]),
         ("必应搜索", ["必应", "应搜", "搜索"]),
         ("中文", ["中文"]),
-        ("Größe", ["große"]),
+        ("Größe", ["grosse"]),
         ("résumé用", ["resume", "用"]),
         ("?! _", []),
     ],
 )
 def test_text_is_split_into_words(text: str, expected: list[str]) -> None:
-    found = words(text)
-
-    assert found == [stem(word) for word in expected] if text.isascii() else expected
+    assert words(text) == [stem(word) for word in expected]
 
 
 @pytest.mark.parametrize(
@@ -58,9 +56,13 @@ def test_other_words_are_left_apart(pair: str) -> None:
     assert stem(one) != stem(other)
 
 
-@pytest.mark.parametrize("word", ["aws", "naïve", "h264", "analysis", "settings"])
+@pytest.mark.parametrize("word", ["aws", "naïves", "h264s", "analysis", "setting", "kubernetes"])
 def test_short_foreign_and_special_words_keep_their_form(word: str) -> None:
-    assert stem(word) in {word, word.removesuffix("s")}
+    assert stem(word) == word
+
+
+def test_the_plural_of_a_special_word_is_known() -> None:
+    assert stem("settings") == "setting"
 
 
 def test_stop_words_are_known_by_their_stems() -> None:

@@ -1,0 +1,92 @@
+"""`scripts/bench` runs on small data, and its figures are what they are said to be."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """What the script starts once `.venv` is ready."""
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "scripts")},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def rows(*arguments: str) -> list[dict[str, Any]]:
+    run = bench(*arguments, "--json")
+    assert run.returncode == 0, run.stderr
+    found: list[dict[str, Any]] = json.loads(run.stdout)["rows"]
+    return found
+
+
+def write_set(folder: Path) -> None:
+    """Two tools; the first query finds its tool first, the second one of its two, second."""
+    tools = [
+        {"id": "a", "server": "", "name": "alpha", "description": "beta", "schema": {}},
+        {"id": "b", "server": "", "name": "gamma", "description": "beta beta beta", "schema": {}},
+    ]
+    queries = [
+        {"text": "alpha", "gold": [["a"]]},
+        {"text": "gamma beta", "gold": [["a", "other"], ["nowhere"]]},
+    ]
+    for name, lines in (("tools", tools), ("queries", queries)):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+
+
+def test_recall_counts_groups_and_mrr_queries(tmp_path: Path) -> None:
+    write_set(tmp_path)
+
+    ours = rows("retrieval", "--data", str(tmp_path))[0]
+
+    assert ours["method"] == "mcp-gateway"
+    assert [round(ours[column], 3) for column in ("recall@1", "recall@5", "recall@10", "MRR")] == [
+        0.333,
+        0.667,
+        0.667,
+        0.75,
+    ]
+
+
+def test_data_without_sets_is_told_in_a_line(tmp_path: Path) -> None:
+    run = bench("retrieval", "--data", str(tmp_path))
+
+    assert (run.returncode, len(run.stderr.splitlines())) == (1, 1)
+
+
+def test_the_public_excerpts_are_readable() -> None:
+    sets = {row["set"] for row in rows("retrieval", "--data", str(ROOT / "tests" / "retrieval" / "data"))}
+
+    assert sets == {"livemcpbench", "metatool", "sealtools", "stabletoolbench"}
+
+
+def test_the_cache_is_compared_with_a_dictionary_of_the_same_run() -> None:
+    table = rows("cache", "--calls", "20", "--repeats", "1")
+
+    assert [row["what"] for row in table] == ["dict", "memory hit through the middleware", "SQLite get"]
+    assert table[0]["x dict"] == 1
+
+
+def test_the_sandbox_is_compared_with_a_bare_process_of_the_same_run() -> None:
+    table = rows("sandbox", "--repeats", "1")
+
+    assert (table[0]["what"], table[0]["x bare"]) == ("bare process", 1)
+
+
+@pytest.mark.parametrize("command", ["retrieval", "cache", "sandbox"])
+def test_every_benchmark_explains_itself(command: str) -> None:
+    assert "usage: scripts/bench" in bench(command, "--help").stdout
