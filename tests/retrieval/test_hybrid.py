@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mcp_gateway.retrieval import Document, Index, Vector
+from mcp_gateway.retrieval import Document, Index, Vector, unit
 from mcp_gateway.retrieval.hybrid import LONG_SHARE, SHORT_SHARE, mixed, similarities
 
 WEATHER = Document("weather", "forecast", description="Rain and temperature")
@@ -14,8 +14,8 @@ INDEX = Index.build([WEATHER, MAIL])
 
 MEANING = {
     WEATHER.passage: [1.0, 0.0],
-    MAIL.passage: [0.0, 2.0],
-    "do I take an umbrella": [3.0, 0.1],
+    MAIL.passage: [0.0, 1.0],
+    "do I take an umbrella": unit([3.0, 0.1]),
     "temperature": [0.0, 1.0],
 }
 
@@ -37,7 +37,7 @@ def test_a_query_without_a_vector_is_answered_by_words() -> None:
 
 
 def test_permission_holds_for_meaning_too() -> None:
-    hits = INDEX.search("rain", 5, lambda document: document is MAIL, {**MEANING, "rain": [1.0, 1.0]}.get)
+    hits = INDEX.search("rain", 5, lambda document: document is MAIL, {**MEANING, "rain": unit([1.0, 1.0])}.get)
 
     assert WEATHER not in [hit.document for hit in hits]
 
@@ -65,8 +65,9 @@ def test_meaning_that_tells_nothing_apart_leaves_words(meaning: list[float | Non
     assert mixed({1: 0.5}, meaning, 3) == {0: 0.0, 1: 1.0}
 
 
-def test_cosines_do_not_depend_on_length() -> None:
-    vectors: dict[str, list[float]] = {"q": [5.0, 0.0], "a": [0.1, 0.0], "b": [0.0, 9.0], "zero": [0.0, 0.0]}
+def test_cosines_are_those_of_unit_vectors() -> None:
+    given = {"q": [5.0, 0.0], "a": [0.1, 0.0], "b": [0.0, 9.0], "zero": [0.0, 0.0]}
+    vectors = {text: unit(vector) for text, vector in given.items()}
 
     assert similarities("q", ["a", "b", "zero", "unknown"], vectors.get) == [1.0, 0.0, 0.0, None]
 
