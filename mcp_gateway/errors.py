@@ -14,7 +14,8 @@ The branches answer one question: what can the caller do?
     │   ├── UpstreamDisconnected      upstream_disconnected
     │   ├── UpstreamBusy              upstream_busy
     │   ├── UpstreamRemoved           upstream_removed
-    │   └── Busy                      busy
+    │   ├── Busy                      busy
+    │   └── ModelUnavailable          model_unavailable
     └── OperatorError               somebody has to mend something
         ├── BadConfig                 bad_config
         ├── UpstreamAuth              upstream_auth
@@ -25,6 +26,7 @@ The branches answer one question: what can the caller do?
         ├── PortBusy                  port_busy
         ├── SandboxUnavailable        sandbox_unavailable
         ├── SearchUnavailable         search_unavailable
+        ├── ModelRefused              model_refused
         └── InternalError             internal_error
     RpcError                        an upstream's own JSON-RPC error, passed on unchanged
 
@@ -80,6 +82,8 @@ CODES: Mapping[str, Translation] = {
     "busy": Translation(INTERNAL_ERROR, 503, 69),
     "sandbox_unavailable": Translation(INTERNAL_ERROR, 503, 69),
     "search_unavailable": Translation(INTERNAL_ERROR, 503, 69),
+    "model_unavailable": Translation(INTERNAL_ERROR, 503, 4),
+    "model_refused": Translation(INTERNAL_ERROR, 502, 77),
     "internal_error": Translation(INTERNAL_ERROR, 500, 1),
 }
 """Every stable code. Exit codes are those of the design: 65 bad data, 66 no such name, 78 bad config, and so on."""
@@ -183,6 +187,12 @@ class Busy(TryLater):
     code = "busy"
 
 
+class ModelUnavailable(TryLater):
+    """The language model did not answer, or not in a shape that can be used."""
+
+    code = "model_unavailable"
+
+
 class OperatorError(GatewayError):
     """Somebody has to mend the configuration, a credential or an upstream."""
 
@@ -242,6 +252,12 @@ class SearchUnavailable(OperatorError):
     """There is no web search provider, or none of them answered."""
 
     code = "search_unavailable"
+
+
+class ModelRefused(OperatorError):
+    """The language model's service refused the request: its key, its model's name, or what was asked of it."""
+
+    code = "model_refused"
 
 
 class InternalError(OperatorError):

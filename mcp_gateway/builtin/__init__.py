@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from mcp_gateway.builtin.analyze_code import analyze_code_tool
+from mcp_gateway.builtin.ask import ask_tool
 from mcp_gateway.builtin.execute import execute_tool
 from mcp_gateway.builtin.functions import Builtin, Context, MCPFunctions
 from mcp_gateway.builtin.search import search_tool
@@ -16,6 +17,7 @@ from mcp_gateway.config.parts import Tools
 __all__ = ["ALL", "Builtin", "Context", "MCPFunctions", "Services", "enabled"]
 
 ALL: Final[Mapping[str, Callable[[Tools, Services], Builtin]]] = {
+    "ask": lambda tools, services: ask_tool(tools.ask, services),
     "search": lambda tools, services: search_tool(tools.search, services),
     "execute": lambda tools, services: execute_tool(tools.execute, services),
     "analyze_code": lambda tools, services: analyze_code_tool(tools.analyze_code),

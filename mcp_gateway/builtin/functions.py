@@ -33,6 +33,23 @@ class Result(BaseModel):
         """What a model or a person reads; programs read the structured content."""
         raise NotImplementedError
 
+    @property
+    def is_error(self) -> bool:
+        """Whether this tells of a failure; its structure is the same then."""
+        return False
+
+
+class NeedsInput(Exception):
+    """The tool needs an answer of the person before it can go on (2026-07-28, basic/patterns/mrtr).
+
+    `requests` are questions by key, `state` comes back with the answers, in the next request.
+    """
+
+    def __init__(self, requests: Mapping[str, Any], state: str) -> None:
+        super().__init__("input required")
+        self.requests = requests
+        self.state = state
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -60,6 +77,7 @@ class Builtin:
     result: type[BaseModel]
     description: str
     annotations: Mapping[str, Any] = field(default_factory=dict)
+    meta: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def definition(self) -> dict[str, Any]:
@@ -70,17 +88,17 @@ class Builtin:
             "inputSchema": self.arguments.model_json_schema(),
             "outputSchema": self.result.model_json_schema(mode="serialization"),
             "annotations": dict(self.annotations),
-        }
+        } | ({"_meta": dict(self.meta)} if self.meta else {})
 
 
-def builtin(**annotations: Any) -> Callable[[Function], Builtin]:
-    """Make a typed async function a built-in tool; `annotations` are the tool's MCP annotations."""
+def builtin(*, meta: Mapping[str, Any] | None = None, **annotations: Any) -> Callable[[Function], Builtin]:
+    """Make a typed async function a built-in tool; `annotations` and `meta` are the tool's in MCP."""
 
     def make(function: Function) -> Builtin:
         hints = get_type_hints(function)
         name = getattr(function, "__name__")  # noqa: B009 - `Callable` has no __name__ for the type checker
         arguments, result = hints["arguments"], hints["return"]
-        return Builtin(name, function, arguments, result, inspect.getdoc(function) or "", annotations)
+        return Builtin(name, function, arguments, result, inspect.getdoc(function) or "", annotations, meta or {})
 
     return make
 
@@ -123,7 +141,10 @@ class MCPFunctions:
             raise UnknownName("tool", call.route.exposed)
         arguments = _validated(tool, call.params.get("arguments"))
         context = Context(call, self._settings.get(tool.name), self._health)
-        return _tool_result(await tool.function(arguments, context))
+        try:
+            return _tool_result(await tool.function(arguments, context))
+        except NeedsInput as asked:
+            return _input_required(asked)
 
 
 def _validated(tool: Builtin, arguments: Any) -> BaseModel:
@@ -149,5 +170,11 @@ def _reason(problem: ErrorDetails, arguments: type[BaseModel]) -> str:
 
 def _tool_result(result: BaseModel) -> Raw:
     structured = result.model_dump_json(by_alias=True)
-    content = [{"type": "text", "text": result.text() if isinstance(result, Result) else structured}]
-    return Raw(encode({"content": content, "structuredContent": Raw(structured.encode()), "isError": False}))
+    text, is_error = (result.text(), result.is_error) if isinstance(result, Result) else (structured, False)
+    content = [{"type": "text", "text": text}]
+    return Raw(encode({"content": content, "structuredContent": Raw(structured.encode()), "isError": is_error}))
+
+
+def _input_required(asked: NeedsInput) -> Raw:
+    result = {"resultType": "input_required", "inputRequests": asked.requests, "requestState": asked.state}
+    return Raw(encode(result))

@@ -22,6 +22,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "serve": ("serve", "Serve all upstreams as one MCP server."),
     "list": ("look", "List tools, resources, prompts or servers."),
     "call": ("call", "Call a tool."),
+    "ask": ("ask", "Have a model answer with the tools."),
     "inspect": ("look", "Show everything known of one server."),
     "status": ("look", "Show the state of the running gateway."),
     "cache": ("cache", "Show or clear what is kept of answers."),

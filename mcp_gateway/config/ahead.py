@@ -26,7 +26,7 @@ REFUSED: Final[tuple[tuple[str, Callable[[Config], bool]], ...]] = (
 )
 """Path -> whether the file asks for protection, or for a shape of service, that is not there yet."""
 
-IGNORED: Final = ("llm", "tools.ask", "expose.clients", "expose.pinned", "observability.calls", "observability.otlp")
+IGNORED: Final = ("expose.clients", "expose.pinned", "observability.calls", "observability.otlp")
 IGNORED_MODES: Final = frozenset({"search"})
 
 
