@@ -11,7 +11,7 @@ import logging
 import math
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from mcp_gateway.config.watch import changes, signature, sources
 from mcp_gateway.downstream import views
 from mcp_gateway.downstream.endpoint import Endpoint
 from mcp_gateway.downstream.http import HttpRules, http_app
+from mcp_gateway.downstream.rest import Process
 from mcp_gateway.downstream.runfile import RunFile
 from mcp_gateway.downstream.server import HttpServer, Transport, address, bind
 from mcp_gateway.downstream.sessions import Sessions
@@ -37,6 +38,8 @@ from mcp_gateway.downstream.stdio import claim, stdio_streams
 from mcp_gateway.errors import BadConfig
 from mcp_gateway.events import Events, OfferChanged, ServerStateChanged
 from mcp_gateway.gateway import Gateway, Surface
+from mcp_gateway.llm import Settings
+from mcp_gateway.llm.models import Models
 from mcp_gateway.middleware.cache import CacheMiddleware
 from mcp_gateway.middleware.cache_rules import CacheRules, Caching
 from mcp_gateway.middleware.heartbeat import Heartbeat
@@ -93,11 +96,20 @@ class App:
         self.events = Events()
         saved = self._snapshot.load(_fingerprints(self._definitions))
         self.upstreams = MCPAgentManager(self.events, EraBook(state / "eras.json"), saved)
-        self._services = Services(self._settled_catalog, sandbox=self.sandbox, environ=environ)
+        self.cache = _open_cache(config, folders(environ).cache)
+        self.models = Models(self.cache, ttl_s=config.cache.ttl)
+        self.models.configure(config.llm.provider, model_settings(config))
+        self._services = Services(
+            self._settled_catalog,
+            sandbox=self.sandbox,
+            environ=environ,
+            route=lambda call, sink: self.gateway.route(call, sink),
+            model=lambda: self.models.current,
+            llm=lambda: self.config.llm,
+        )
         self.functions = MCPFunctions((), health=self._health, settled=self.sandbox.settled)
         self._configure_functions()
         self.heartbeat = Heartbeat()
-        self.cache = _open_cache(config, folders(environ).cache)
         self._cache_rules = CacheRules(caching(config), lambda: self.gateway.catalog)
         self._cached = CacheMiddleware(self.cache, self._cache_rules, self._owns)
         self.gateway = Gateway(
@@ -126,7 +138,7 @@ class App:
         listener = bind(host, port)
         transport = self._transport()
         url = address(listener, transport)
-        app = http_app(self.gateway, self.endpoint, self._http_rules(host), self.status)
+        app = http_app(self.gateway, self.endpoint, self._http_rules(host), Process(self.status, self.cache))
         server = HttpServer(app, self.endpoint.in_flight, lambda: self._ready(url, on_ready), transport)
         try:
             async with self.running() as group:
@@ -204,7 +216,7 @@ class App:
     async def running(self) -> AsyncIterator[anyio.abc.TaskGroup]:
         """Everything that lives beside the doors; upstreams start at once and are waited for by nobody."""
         failure: Exception | None = None
-        async with anyio.create_task_group() as group, self._cached:
+        async with aclosing(self.models), anyio.create_task_group() as group, self._cached:
             await group.start(self.upstreams.run, self._definitions)
             group.start_soon(self.gateway.run)
             group.start_soon(self.sessions.run)
@@ -246,6 +258,7 @@ class App:
         try:
             config = load_config(self.config.path, environ=self._environ)
             defined = self._define(config)
+            self.models.configure(config.llm.provider, model_settings(config))
         except BadConfig as bad:
             return self._refuse_reload(bad.message)
         except Exception as fault:  # boundary: a file that breaks our own reading must not end what works
@@ -432,6 +445,19 @@ def caching(config: Config) -> dict[str, Caching]:
         )
         for name, server in config.servers.items()
     }
+
+
+def model_settings(config: Config) -> Settings:
+    """The `llm` section as the model's provider takes it."""
+    llm = config.llm
+    return Settings(
+        model=llm.model,
+        base_url=llm.base_url,
+        api_key=llm.api_key.get_secret_value() if llm.api_key else None,
+        embedding_model=llm.embedding_model,
+        timeout_s=llm.timeout,
+        temperature=llm.temperature,
+    )
 
 
 def _open_cache(config: Config, folder: Path) -> TieredCache:

@@ -46,6 +46,7 @@ from mcp_gateway.errors import (
 from mcp_gateway.events import CatalogChanged, Event, Events, OfferChanged
 from mcp_gateway.middleware import Middleware, chain
 from mcp_gateway.revisions import LOG_LEVELS
+from mcp_gateway.security.principal import Principal
 from mcp_gateway.upstream.agent import MCPAgent
 from mcp_gateway.upstream.manager import MCPAgentManager
 from mcp_gateway.wire import Malformed, Raw, RawParams, encode, fields, loads
@@ -58,6 +59,8 @@ LISTINGS: Final[Mapping[str, Kind]] = {
     "resources/list": Kind.RESOURCE,
     "resources/templates/list": Kind.TEMPLATE,
 }
+
+ROOTS_CHANGED: Final = "notifications/roots/list_changed"
 
 FIRST_LISTING_WAIT_S = 3.0
 """How long the first listing of a process waits for servers that are neither ready nor failed (design, decision 3)."""
@@ -247,6 +250,22 @@ class Gateway:
             self._vendor_owners[call.method] = server
             return raw
         raise UnknownMethod(call.method)
+
+    async def notify(self, client: Client, principal: Principal, method: str, params: RawParams) -> None:
+        """Pass on what a legacy client says unasked: changed roots to every legacy upstream it uses, a method that no
+        specification names to the upstreams that know the client's vendor. What an upstream makes of it is its own.
+        """
+        for server in self._hearers(method):
+            link = self.upstreams.agent_for(server, client, principal).link
+            if link is not None and not link.session.modern:
+                with suppress(GatewayError):
+                    await link.dispatcher.notify(method, dict(params))
+
+    def _hearers(self, method: str) -> list[str]:
+        ready = [agent.name for agent in self.upstreams.agents if agent.link is not None]
+        if method == ROOTS_CHANGED or len(ready) == 1:
+            return ready
+        return [server for server in ready if server in self._vendor_owners.values()]
 
     async def _subscription(self, call: Call) -> Raw:
         """Clients of one connection share a subscription per resource: the first opens it, the last ends it."""

@@ -70,7 +70,7 @@ async def gateway(output: Output) -> AsyncIterator[Answers]:
         yield local
 
 
-async def running_gateway(output: Output) -> Answers:
+async def running_gateway(output: Output) -> Remote:
     """The running gateway of the configuration file. Raises NotRunning."""
     remote = await _remote(output)
     if remote is None:
@@ -98,6 +98,10 @@ class Remote:
 
     async def get(self, path: str) -> Any:
         return await self._ask("GET", f"/api/v1/{path}", None)
+
+    async def delete(self, path: str) -> Any:
+        """The body of `DELETE /api/v1/{path}`. Raises GatewayError."""
+        return await self._ask("DELETE", f"/api/v1/{path}", None)
 
     async def tool(self, name: str) -> Mapping[str, Any] | None:
         return _named(name, (await self.get("tools"))["tools"])

@@ -29,6 +29,7 @@ from mcp_gateway.downstream.sink import SdkSink
 from mcp_gateway.errors import INVALID_REQUEST, GatewayError, InternalError, RpcError, UpstreamProtocolError, to_rpc
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.revisions import CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL, LOG_LEVELS, is_modern
+from mcp_gateway.security.principal import LOCAL
 from mcp_gateway.wire import Malformed, loads
 
 logger = logging.getLogger(__name__)
@@ -47,6 +48,9 @@ CAPABILITIES: Final[Mapping[str, Any]] = {
 """What the gateway offers whatever its upstreams are just now: they come and go, a handshake does not repeat."""
 
 SDK_METHODS: Final = frozenset({"initialize", "server/discover", "ping", "subscriptions/listen"})
+
+SDK_NOTIFICATIONS: Final = frozenset({"notifications/cancelled", "notifications/progress"})
+"""Belong to one request, and the SDK knows which."""
 
 LEGACY_ONLY: Final = frozenset({"resources/subscribe", "resources/unsubscribe", "logging/setLevel"})
 """Removed by 2026-07-28; the SDK answers a modern client that sends them."""
@@ -221,8 +225,13 @@ class Endpoint:
     async def _notification(self, context: Context, call_next: CallNext) -> HandlerResult:
         result = await call_next(context)
         connection = context.session._connection
-        if context.method == "notifications/initialized" and _CLIENT in connection.state:
-            self._sessions.enter(connection.state[_CLIENT], connection)
+        client: Client | None = connection.state.get(_CLIENT)
+        if client is None:
+            return result
+        if context.method == "notifications/initialized":
+            self._sessions.enter(client, connection)
+        elif context.method not in SDK_NOTIFICATIONS:
+            await self._gateway.notify(client, LOCAL, context.method, dict(context.params or {}))
         return result
 
 

@@ -44,7 +44,7 @@ class HttpRules:
     session_idle_s: float = 1800.0
 
 
-def http_app(gateway: Gateway, endpoint: Endpoint, rules: HttpRules, status: Callable[[], dict[str, Any]]) -> ASGIApp:
+def http_app(gateway: Gateway, endpoint: Endpoint, rules: HttpRules, process: rest.Process) -> ASGIApp:
     """The application; its lifespan holds the Streamable HTTP sessions."""
     manager = StreamableHTTPSessionManager(
         app=endpoint.server,
@@ -65,7 +65,7 @@ def http_app(gateway: Gateway, endpoint: Endpoint, rules: HttpRules, status: Cal
                 ),
                 Route("/sse", _Asgi(_sse_door(endpoint, sse)), methods=["GET"]),
                 Mount("/messages", app=screened(sse.handle_post_message)),
-                Mount(rest.PREFIX, routes=rest.routes(gateway, status, endpoint.in_flight, rules.max_body_bytes)),
+                Mount(rest.PREFIX, routes=rest.routes(gateway, process, endpoint.in_flight, rules.max_body_bytes)),
                 Route("/healthz", _alive, methods=["GET"]),
                 Route("/readyz", _alive, methods=["GET"]),
             ],

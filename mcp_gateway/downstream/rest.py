@@ -6,7 +6,9 @@ Every call goes through `Gateway.route`; errors are `{error, timestamp, details}
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from typing import Any
@@ -15,6 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from mcp_gateway.cache import TieredCache
 from mcp_gateway.call import Call, Client
 from mcp_gateway.downstream import views
 from mcp_gateway.downstream.body import read_body
@@ -41,11 +44,17 @@ _requests = count(1)
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def routes(
-    gateway: Gateway, status: Callable[[], dict[str, Any]], in_flight: InFlight, max_body_bytes: int
-) -> list[Route]:
-    """Starlette routes, without the prefix. `status` is the whole state of the process."""
-    rest = _Rest(gateway, status, in_flight, max_body_bytes)
+@dataclass(frozen=True, slots=True)
+class Process:
+    """What REST shows of the process besides the gateway: its whole state, and its cache."""
+
+    status: Callable[[], dict[str, Any]]
+    cache: TieredCache
+
+
+def routes(gateway: Gateway, process: Process, in_flight: InFlight, max_body_bytes: int) -> list[Route]:
+    """Starlette routes, without the prefix."""
+    rest = _Rest(gateway, process, in_flight, max_body_bytes)
     return [
         Route("/servers", _guarded(rest.servers), methods=["GET"]),
         Route("/servers/{name:path}", _guarded(rest.server), methods=["GET"]),
@@ -54,15 +63,14 @@ def routes(
         Route("/prompts", _guarded(partial(rest.listing, "prompts", views.prompts)), methods=["GET"]),
         Route("/resources", _guarded(partial(rest.listing, "resources", views.resources)), methods=["GET"]),
         Route("/status", _guarded(rest.status), methods=["GET"]),
+        Route("/cache", _guarded(rest.cache), methods=["GET", "DELETE"]),
     ]
 
 
 class _Rest:
-    def __init__(
-        self, gateway: Gateway, status: Callable[[], dict[str, Any]], in_flight: InFlight, max_body_bytes: int
-    ) -> None:
+    def __init__(self, gateway: Gateway, process: Process, in_flight: InFlight, max_body_bytes: int) -> None:
         self._gateway = gateway
-        self._status = status
+        self._process = process
         self._in_flight = in_flight
         self._max_body_bytes = max_body_bytes
 
@@ -81,7 +89,17 @@ class _Rest:
         return JSONResponse(found)
 
     async def status(self, request: Request) -> Response:
-        return JSONResponse(self._status())
+        return JSONResponse(self._process.status())
+
+    async def cache(self, request: Request) -> Response:
+        """GET: counters of the whole and of each tier. DELETE `?server=NAME&older_than_s=N`: how many are gone."""
+        if request.method != "DELETE":
+            return JSONResponse(views.cache(self._process.cache.stats()))
+        server = request.query_params.get("server")
+        if server is not None and server not in self._gateway.upstreams.names:
+            raise UnknownName("server", server)
+        older_than_s = _seconds(request.query_params.get("older_than_s"))
+        return JSONResponse({"removed": self._process.cache.clear(server, older_than_s)})
 
     async def call(self, request: Request) -> Response:
         """`{"arguments": {...}, "timeout_s": 5}` in, the `CallToolResult` out: 200 also when `isError` (decision 9)."""
@@ -91,6 +109,19 @@ class _Rest:
         call = Call("tools/call", params, client, deadline_s=deadline_s)
         with self._in_flight:
             return Response(bytes(await self._gateway.route(call)), media_type="application/json")
+
+
+def _seconds(text: str | None) -> float | None:
+    """A query's number of seconds. Raises InvalidParams."""
+    if text is None:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not math.isfinite(seconds) or seconds < 0:
+        raise InvalidParams("older_than_s must be a number of seconds")
+    return seconds
 
 
 def _call_body(body: bytes) -> tuple[Raw, float | None]:

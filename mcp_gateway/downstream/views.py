@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mcp_gateway import __version__
+from mcp_gateway.cache import CacheStats
 from mcp_gateway.catalog import Kind
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.upstream.agent import MCPAgent
@@ -76,6 +77,23 @@ def status(gateway: Gateway) -> dict[str, Any]:
             {"code": item.code, "server": item.server, "name": item.name, "text": item.text}
             for item in catalog.problems
         ],
+    }
+
+
+def cache(stats: CacheStats) -> dict[str, Any]:
+    """The cache's counters; `hit_rate` is None while nothing was looked for."""
+    looked = stats.hits + stats.misses
+    return {
+        "entries": stats.entries,
+        "bytes": stats.bytes,
+        "hits": stats.hits,
+        "misses": stats.misses,
+        "stale": stats.stale,
+        "evicted": stats.evicted,
+        "dropped": stats.dropped,
+        "hit_rate": round(stats.hits / looked, 4) if looked else None,
+        "state": stats.state,
+        "tiers": {name: cache(tier) for name, tier in stats.tiers.items()},
     }
 
 

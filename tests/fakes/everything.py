@@ -52,6 +52,7 @@ class Everything:
         self.cancelled = 0
         self.levels: list[str] = []
         self.subscribed: set[str] = set()
+        self.told: list[str] = []
 
     def server(self) -> Server[Any]:
         server: Server[Any] = Server(
@@ -72,6 +73,8 @@ class Everything:
             get_tool_input_schema=lambda name: None,
         )
         server.add_request_handler("logging/setLevel", types.SetLevelRequestParams, self.set_level)
+        for method in ("notifications/roots/list_changed", "notifications/vendor/whisper"):
+            server.add_notification_handler(method, types.NotificationParams, self.hear)
         server.add_request_handler("vendor/shout", types.RequestParams, self.shout)
         return server
 
@@ -202,6 +205,9 @@ class Everything:
     async def set_level(self, ctx: Context, params: types.SetLevelRequestParams) -> types.EmptyResult:
         self.levels.append(params.level)
         return types.EmptyResult()
+
+    async def hear(self, ctx: Context, params: types.NotificationParams) -> None:
+        self.told.append(ctx.method)
 
     async def shout(self, ctx: Context, params: types.RequestParams) -> dict[str, Any]:
         return {"shout": "HEY", "era": ctx.protocol_version}

@@ -36,6 +36,10 @@ REQUIREMENTS: Final = {
         "arguments are completed by the upstream",
         f"{SPECIFICATION}/2025-11-25/server/utilities",
     ),
+    "client-tells": (
+        "changed roots and a vendor's notifications reach legacy upstreams",
+        f"{SPECIFICATION}/2025-11-25/client/roots",
+    ),
     "vendor-methods": ("a vendor's method reaches whoever serves it", "ours"),
     "unknown-method": ("a method nobody serves is -32601", "JSON-RPC 2.0, section 5.1"),
     "ping": ("ping is answered by the gateway itself", f"{SPECIFICATION}/2025-11-25/basic/utilities/ping"),

@@ -156,3 +156,20 @@ async def test_a_listen_stream_outlives_its_upstreams_connection(home: House) ->
 
 async def _ready_again(client: Client) -> None:
     assert not (await client.call_tool("up__echo", {"text": "?"})).is_error
+
+
+@shows("client-tells")
+@LEGACY_DOORS
+@pytest.mark.parametrize("method", ["notifications/roots/list_changed", "notifications/vendor/whisper"])
+async def test_what_a_client_tells_reaches_the_upstream(home: House, connect: Connect, method: str) -> None:
+    async with connect() as client:
+        await client.call_tool("up__echo", {})  # its own connection to the upstream exists from now on
+        await client.session.send_notification(Told(method=method))  # type: ignore[arg-type]  # also a vendor's
+        await until(lambda: method in home.everything.told)
+
+
+class Told(types.Notification[types.NotificationParams | None, str]):
+    """A notification of any method."""
+
+    method: str
+    params: types.NotificationParams | None = None
