@@ -37,7 +37,7 @@ class Document(Generic[Subject]):
 
 @dataclass(frozen=True, slots=True)
 class Hit(Generic[Subject]):
-    """`rank` counts from 1. `score` is above 0 and at most 1; of several queries it is the best."""
+    """`rank` counts from 1. `score` lies between 0 and 1; of several queries it is the best."""
 
     rank: int
     score: float
