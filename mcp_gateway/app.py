@@ -22,40 +22,37 @@ import anyio.to_thread
 from mcp.server.runner import serve_dual_era_loop
 
 from mcp_gateway.builtin import MCPFunctions, Services, enabled
-from mcp_gateway.cache import Scope, TieredCache, open_cache
 from mcp_gateway.call import Call, Client
-from mcp_gateway.catalog import Catalog, ExposeRules, Kind, Order, Prefix, SchemaCompat, ServerRules, StickyNames
+from mcp_gateway.catalog import Catalog, Kind
 from mcp_gateway.config import Config, folders, load_config
 from mcp_gateway.config.watch import changes, signature, sources
 from mcp_gateway.downstream import views
 from mcp_gateway.downstream.endpoint import Endpoint
-from mcp_gateway.downstream.http import HttpRules, http_app
+from mcp_gateway.downstream.http import http_app
 from mcp_gateway.downstream.rest import Process
 from mcp_gateway.downstream.runfile import RunFile
-from mcp_gateway.downstream.server import HttpServer, Transport, address, bind
+from mcp_gateway.downstream.server import HttpServer, address, bind
 from mcp_gateway.downstream.sessions import Sessions
 from mcp_gateway.downstream.stdio import claim, stdio_streams
 from mcp_gateway.errors import BadConfig
 from mcp_gateway.events import Events, OfferChanged, ServerStateChanged
-from mcp_gateway.gateway import Gateway, Surface
-from mcp_gateway.llm import Settings
+from mcp_gateway.gateway import Gateway
 from mcp_gateway.llm.models import Models
 from mcp_gateway.middleware.cache import CacheMiddleware
-from mcp_gateway.middleware.cache_rules import CacheRules, Caching
+from mcp_gateway.middleware.cache_rules import CacheRules
 from mcp_gateway.middleware.heartbeat import Heartbeat
 from mcp_gateway.observe.logging import configure_logging
 from mcp_gateway.observe.redaction import Redactor
 from mcp_gateway.revisions import LATEST_LEGACY
 from mcp_gateway.sandbox.choice import SandboxChoice
-from mcp_gateway.upstream.define import credential, define
 from mcp_gateway.upstream.definition import Definition
 from mcp_gateway.upstream.eras import EraBook
 from mcp_gateway.upstream.kept_names import KeptNames
 from mcp_gateway.upstream.lifecycle import State
 from mcp_gateway.upstream.manager import MCPAgentManager
 from mcp_gateway.upstream.snapshot import Snapshot
-from mcp_gateway.upstream.wall import Choose
 from mcp_gateway.wire import loads
+from mcp_gateway.wiring import caching, definitions, http_rules, kept_answers, model_settings, surface, transport
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +93,7 @@ class App:
         self.events = Events()
         saved = self._snapshot.load(_fingerprints(self._definitions))
         self.upstreams = MCPAgentManager(self.events, EraBook(state / "eras.json"), saved)
-        self.cache = _open_cache(config, folders(environ).cache)
+        self.cache = kept_answers(config, folders(environ).cache / f"{key}.sqlite")
         self.models = Models(self.cache, ttl_s=config.cache.ttl)
         self.models.configure(config.llm.provider, model_settings(config))
         self._services = Services(
@@ -136,10 +133,10 @@ class App:
         Raises BadConfig, PortBusy.
         """
         listener = bind(host, port)
-        transport = self._transport()
-        url = address(listener, transport)
-        app = http_app(self.gateway, self.endpoint, self._http_rules(host), Process(self.status, self.cache))
-        server = HttpServer(app, self.endpoint.in_flight, lambda: self._ready(url, on_ready), transport)
+        way_in = transport(self.config)
+        url = address(listener, way_in)
+        app = http_app(self.gateway, self.endpoint, http_rules(self.config, host), Process(self.status, self.cache))
+        server = HttpServer(app, self.endpoint.in_flight, lambda: self._ready(url, on_ready), way_in)
         try:
             async with self.running() as group:
                 group.start_soon(self._obey_signals, server.stop, server.stop_now)
@@ -193,23 +190,6 @@ class App:
             logger.warning("app.run_file_not_written reason=%s", refused.strerror)
         on_ready(url)
 
-    def _transport(self) -> Transport:
-        server = self.config.server
-        proxies = server.trusted_proxies
-        if server.tls is None:
-            return Transport(trusted_proxies=proxies)
-        return Transport(str(server.tls.cert), str(server.tls.key), proxies)
-
-    def _http_rules(self, host: str) -> HttpRules:
-        server, limits = self.config.server, self.config.limits
-        return HttpRules(
-            allowed_hosts=(host, *server.allowed_hosts),
-            allowed_origins=server.allowed_origins,
-            base_path=server.base_path,
-            max_body_bytes=limits.max_body,
-            max_sessions=limits.max_sessions,
-        )
-
     # -- life ----------------------------------------------------------------------------------------------------
 
     @asynccontextmanager
@@ -257,6 +237,8 @@ class App:
         """Read the file again: all of it, or none of it. False, and `reload_error`, when it is bad."""
         try:
             config = load_config(self.config.path, environ=self._environ)
+            if refused := ahead.refusals(config):
+                return self._refuse_reload("\n".join(refused))
             defined = self._define(config)
             self.models.configure(config.llm.provider, model_settings(config))
         except BadConfig as bad:
@@ -392,85 +374,6 @@ class App:
             await anyio.to_thread.run_sync(self._names.save, names)
         except OSError as refused:
             logger.warning("app.offers_not_saved reason=%s", refused.strerror)
-
-
-def definitions(config: Config, environ: Mapping[str, str], choose: Choose) -> list[Definition]:
-    """Every configured server, in the order of the file; `choose` gives the sandbox of those that ask for one."""
-    return [
-        define(
-            name,
-            server,
-            environ=environ,
-            max_message_bytes=config.limits.max_result,
-            choose=choose,
-            skipped=config.skipped.get(name),
-        )
-        for name, server in config.servers.items()
-    ]
-
-
-def surface(config: Config, given: StickyNames) -> Surface:
-    """What the configuration says of names and schemas, in the catalog's terms; `given` are the names given out."""
-    expose = config.expose
-    return Surface(
-        expose=ExposeRules(
-            prefix=Prefix(expose.prefix),
-            max_name=expose.max_name,
-            schema_compat=SchemaCompat(expose.schema_compat),
-            order=Order(expose.order),
-            sticky={key: name for key, name in given.items() if key[1] in config.servers},
-        ),
-        servers={
-            name: ServerRules(
-                prefix=server.prefix,
-                include=tuple(server.tools.include),
-                exclude=tuple(server.tools.exclude),
-                rename=server.tools.rename,
-                describe=server.tools.describe,
-            )
-            for name, server in config.servers.items()
-        },
-    )
-
-
-def caching(config: Config) -> dict[str, Caching]:
-    """Every server's `cache` entry, in the cache's terms."""
-    return {
-        name: Caching(
-            tools=tuple(server.cache.tools),
-            ttl_s=config.cache.ttl if server.cache.ttl is None else server.cache.ttl,
-            auto=server.cache.auto,
-            credential=credential(server),
-            scope=Scope.SESSION if server.isolation == "session" else Scope.PRINCIPAL,
-        )
-        for name, server in config.servers.items()
-    }
-
-
-def model_settings(config: Config) -> Settings:
-    """The `llm` section as the model's provider takes it."""
-    llm = config.llm
-    return Settings(
-        model=llm.model,
-        base_url=llm.base_url,
-        api_key=llm.api_key.get_secret_value() if llm.api_key else None,
-        embedding_model=llm.embedding_model,
-        timeout_s=llm.timeout,
-        temperature=llm.temperature,
-    )
-
-
-def _open_cache(config: Config, folder: Path) -> TieredCache:
-    memory, disk = config.cache.memory, config.cache.disk
-    file = folder / f"{_file_key(config.path)}.sqlite"
-    path = {"auto": file, "off": None}.get(str(disk.path), Path(str(disk.path)))
-    return open_cache(
-        path=path,
-        max_entries=memory.max_entries,
-        max_bytes=memory.max_bytes,
-        max_disk_bytes=disk.max_bytes,
-        ttl_s=config.cache.ttl,
-    )
 
 
 def _fingerprints(definitions: list[Definition]) -> dict[str, str]:

@@ -10,7 +10,7 @@ import click
 
 from mcp_gateway.cli.options import common, config_path
 from mcp_gateway.cli.output import Output, answer, note, say
-from mcp_gateway.config import json_schema, load_config
+from mcp_gateway.config import ahead, json_schema, load_config
 
 
 @click.command("validate")
@@ -21,9 +21,17 @@ def validate(output: Output, file: Path | None) -> None:
     path = config_path(replace(output, config=file or output.config))
     config = load_config(path, environ=os.environ)
     if output.as_json:
-        answer({"file": str(path), "servers": list(config.servers), "skipped": config.skipped, "notes": config.notes})
+        answer(
+            {
+                "file": str(path),
+                "servers": list(config.servers),
+                "skipped": {**config.skipped, **ahead.skipped(config)},
+                "notes": (*config.notes, *ahead.notes(config)),
+                "refused": ahead.refusals(config),
+            }
+        )
         return
-    for line in (*config.notes, *config.skipped.values()):
+    for line in (*ahead.told(config), *ahead.refusals(config)):
         note(line)
     count = len(config.servers)
     say(f"{path}: ok, {count} server{'' if count == 1 else 's'}")

@@ -10,7 +10,8 @@ import click
 
 from mcp_gateway.cli.options import common, config_path
 from mcp_gateway.cli.output import Output, note
-from mcp_gateway.config import Config, load_config
+from mcp_gateway.config import Config, ahead, load_config
+from mcp_gateway.errors import BadConfig
 
 
 @click.command("serve")
@@ -24,6 +25,8 @@ def serve(output: Output, stdio: bool = False, host: str | None = None, port: in
         raise click.UsageError("--stdio binds no port; leave out --host and --port")
     config = load_config(config_path(output), environ=os.environ)
     _tell(config)
+    if refused := ahead.refusals(config):
+        raise BadConfig("\n".join(refused))
     options = {"use_uvloop": find_spec("uvloop") is not None}
     if stdio:
         anyio.run(_stdio, config, output.level, backend_options=options)
@@ -51,7 +54,7 @@ async def _http(config: Config, level: str | None, host: str | None, port: int |
 
 def _tell(config: Config) -> None:
     """What was understood differently, and which servers are left out today, before anything else."""
-    for line in (*config.notes, *config.skipped.values()):
+    for line in ahead.told(config):
         note(line)
 
 

@@ -22,7 +22,7 @@ REFUSED: Final[tuple[tuple[str, Callable[[Config], bool]], ...]] = (
     ("limits.rate", lambda config: config.limits.rate is not None),
     ("security.require_pinned", lambda config: config.security.require_pinned),
     ("profiles", lambda config: bool(config.profiles)),
-    ("cluster", lambda config: "cluster" in config.model_fields_set),
+    ("cluster", lambda config: config.cluster.redis is not None),
 )
 """Path -> whether the file asks for protection, or for a shape of service, that is not there yet."""
 
@@ -41,6 +41,11 @@ def refusals(config: Config) -> tuple[str, ...]:
 def skipped(config: Config) -> dict[str, str]:
     """Servers whose entry asks for a protection that is not there yet -> why they are left out."""
     return {name: reason for name, server in config.servers.items() if (reason := _unprotected(name, server))}
+
+
+def told(config: Config) -> tuple[str, ...]:
+    """What whoever starts the gateway should read: notes, and which servers are left out today."""
+    return (*config.notes, *notes(config), *config.skipped.values(), *skipped(config).values())
 
 
 def notes(config: Config) -> tuple[str, ...]:

@@ -1,0 +1,121 @@
+"""From the configuration to the terms of each room: plain values, made in one place.
+
+A `Config` enters, what a room takes leaves. Nothing here starts, waits or keeps state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from mcp_gateway.cache import Scope, TieredCache, open_cache
+from mcp_gateway.catalog import ExposeRules, Order, Prefix, SchemaCompat, ServerRules, StickyNames
+from mcp_gateway.config import Config, ahead
+from mcp_gateway.downstream.http import HttpRules
+from mcp_gateway.downstream.server import Transport
+from mcp_gateway.gateway import Surface
+from mcp_gateway.llm import Settings
+from mcp_gateway.middleware.cache_rules import Caching
+from mcp_gateway.upstream.define import credential, define
+from mcp_gateway.upstream.definition import Definition
+from mcp_gateway.upstream.wall import Choose
+
+
+def transport(config: Config) -> Transport:
+    """How the HTTP doors are reached."""
+    server = config.server
+    if server.tls is None:
+        return Transport(trusted_proxies=server.trusted_proxies)
+    return Transport(str(server.tls.cert), str(server.tls.key), server.trusted_proxies)
+
+
+def http_rules(config: Config, host: str) -> HttpRules:
+    """How the HTTP doors behave; `host` is the address that is bound."""
+    server, limits = config.server, config.limits
+    return HttpRules(
+        allowed_hosts=(host, *server.allowed_hosts),
+        allowed_origins=server.allowed_origins,
+        base_path=server.base_path,
+        max_body_bytes=limits.max_body,
+        max_sessions=limits.max_sessions,
+    )
+
+
+def definitions(config: Config, environ: Mapping[str, str], choose: Choose) -> list[Definition]:
+    """Every configured server, in the order of the file; `choose` gives the sandbox of those that ask for one."""
+    left_out = {**ahead.skipped(config), **config.skipped}
+    return [
+        define(
+            name,
+            server,
+            environ=environ,
+            max_message_bytes=config.limits.max_result,
+            choose=choose,
+            skipped=left_out.get(name),
+        )
+        for name, server in config.servers.items()
+    ]
+
+
+def surface(config: Config, given: StickyNames) -> Surface:
+    """What the configuration says of names and schemas, in the catalog's terms; `given` are the names given out."""
+    expose = config.expose
+    return Surface(
+        expose=ExposeRules(
+            prefix=Prefix(expose.prefix),
+            max_name=expose.max_name,
+            schema_compat=SchemaCompat(expose.schema_compat),
+            order=Order(expose.order),
+            sticky={key: name for key, name in given.items() if key[1] in config.servers},
+        ),
+        servers={
+            name: ServerRules(
+                prefix=server.prefix,
+                include=tuple(server.tools.include),
+                exclude=tuple(server.tools.exclude),
+                rename=server.tools.rename,
+                describe=server.tools.describe,
+            )
+            for name, server in config.servers.items()
+        },
+    )
+
+
+def caching(config: Config) -> dict[str, Caching]:
+    """Every server's `cache` entry, in the cache's terms."""
+    return {
+        name: Caching(
+            tools=tuple(server.cache.tools),
+            ttl_s=config.cache.ttl if server.cache.ttl is None else server.cache.ttl,
+            auto=server.cache.auto,
+            credential=credential(server),
+            scope=Scope.SESSION if server.isolation == "session" else Scope.PRINCIPAL,
+        )
+        for name, server in config.servers.items()
+    }
+
+
+def model_settings(config: Config) -> Settings:
+    """The `llm` section as the model's provider takes it."""
+    llm = config.llm
+    return Settings(
+        model=llm.model,
+        base_url=llm.base_url,
+        api_key=llm.api_key.get_secret_value() if llm.api_key else None,
+        embedding_model=llm.embedding_model,
+        timeout_s=llm.timeout,
+        temperature=llm.temperature,
+    )
+
+
+def kept_answers(config: Config, file: Path) -> TieredCache:
+    """The cache; `file` is where its second level is kept when the configuration leaves that to us."""
+    memory, disk = config.cache.memory, config.cache.disk
+    path = {"auto": file, "off": None}.get(str(disk.path), Path(str(disk.path)))
+    return open_cache(
+        path=path,
+        max_entries=memory.max_entries,
+        max_bytes=memory.max_bytes,
+        max_disk_bytes=disk.max_bytes,
+        ttl_s=config.cache.ttl,
+    )

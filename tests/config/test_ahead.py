@@ -1,0 +1,73 @@
+"""Settings that this version does not act on: refused where that would weaken protection, else told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mcp_gateway.config import Config, ahead, load_config
+
+SHEET = """
+version: 1
+mcpServers: {a: {command: a}}
+auth: {required: auto, keys: []}
+expose: {mode: auto, max_tools: 40}
+cache: {ttl: 300}
+limits: {rate: off}
+"""
+
+
+def loaded(folder: Path, text: str) -> Config:
+    path = folder / "gateway.yaml"
+    path.write_text(text)
+    return load_config(path, environ={})
+
+
+def test_a_file_of_defaults_is_neither_refused_nor_remarked_on(tmp_path: Path) -> None:
+    config = loaded(tmp_path, SHEET)
+    assert (ahead.refusals(config), ahead.told(config)) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("auth: {required: true}", "auth.required"),
+        ('auth: {keys: [{name: a, hash: "sha256:' + "0" * 64 + '"}]}', "auth.keys"),
+        ("auth: {oauth: {issuer: 'https://a.example', audience: b}}", "auth.oauth"),
+        ("auth: {signatures: {required: true}}", "auth.signatures.required"),
+        ("limits: {rate: 20/s}", "limits.rate"),
+        ("security: {require_pinned: true}", "security.require_pinned"),
+        ("profiles: {a: {}}", "profiles"),
+        ("cluster: {redis: 'redis://127.0.0.1'}", "cluster"),
+    ],
+)
+def test_protection_that_is_not_there_is_refused(tmp_path: Path, text: str, path: str) -> None:
+    refused = ahead.refusals(loaded(tmp_path, text))
+    assert refused == (f"gateway.yaml: {path}: not in this version of the gateway; leave it out",)
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        ("{command: a, trust: strict}", "strict is not in this version"),
+        ("{url: 'https://a.example/mcp', auth: oauth}", "logging in with OAuth is not in this version"),
+    ],
+)
+def test_a_server_that_asks_for_missing_protection_is_left_out(tmp_path: Path, entry: str, reason: str) -> None:
+    config = loaded(tmp_path, f"mcpServers: {{a: {entry}, b: {{command: b}}}}")
+    assert list(ahead.skipped(config)) == ["a"]
+    assert reason in ahead.skipped(config)["a"]
+    assert ahead.skipped(config)["a"] in ahead.told(config)
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("expose: search", "expose.mode"),
+        ("expose: {pinned: [a]}", "expose.pinned"),
+        ("expose: {clients: {claude-code: {mode: all}}}", "expose.clients"),
+        ("observability: {calls: {keep: 1d}}", "observability.calls"),
+    ],
+)
+def test_what_only_has_no_effect_is_told(tmp_path: Path, text: str, path: str) -> None:
+    assert ahead.notes(loaded(tmp_path, text)) == (f"gateway.yaml: {path}: read, but without effect in this version",)

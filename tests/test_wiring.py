@@ -1,0 +1,98 @@
+"""From the configuration to the terms of each room."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mcp_gateway.cache import Scope
+from mcp_gateway.catalog import Kind, Order, Prefix, SchemaCompat
+from mcp_gateway.config import Config, load_config
+from mcp_gateway.wiring import caching, definitions, http_rules, kept_answers, model_settings, surface, transport
+
+
+def loaded(folder: Path, text: str) -> Config:
+    path = folder / "gateway.yaml"
+    path.write_text(text)
+    return load_config(path, environ={"TOKEN": "the-first-token"})
+
+
+async def no_sandbox() -> str:
+    return "this test has none"
+
+
+def test_http_is_plain_unless_the_file_has_a_certificate(tmp_path: Path) -> None:
+    plain = transport(loaded(tmp_path, "server: {trusted_proxies: [10.0.0.1]}"))
+    secure = transport(loaded(tmp_path, "server: {tls: {cert: a.pem, key: b.pem}}"))
+    assert (plain.scheme, plain.trusted_proxies) == ("http", ("10.0.0.1",))
+    assert (secure.scheme, Path(str(secure.certificate)).name, Path(str(secure.key)).name) == (
+        "https",
+        "a.pem",
+        "b.pem",
+    )
+
+
+def test_the_bound_address_is_an_allowed_host(tmp_path: Path) -> None:
+    rules = http_rules(loaded(tmp_path, "server: {allowed_hosts: [a.example]}\nlimits: {max_body: 1MiB}"), "127.0.0.2")
+    assert (rules.allowed_hosts, rules.max_body_bytes) == (("127.0.0.2", "a.example"), 1024**2)
+
+
+def test_definitions_keep_the_order_and_say_why_a_server_is_left_out(tmp_path: Path) -> None:
+    text = """
+mcpServers:
+  off: {command: a, disabled: true}
+  unset: {command: a, env: {KEY: "${NOT_SET}"}}
+  strict: {command: a, trust: strict}
+  on: {command: a}
+"""
+    found = definitions(loaded(tmp_path, text), {}, no_sandbox)
+    assert [definition.name for definition in found] == ["off", "unset", "strict", "on"]
+    reasons = [definition.disabled or "" for definition in found]
+    for reason, words in zip(reasons, ["switched off", "NOT_SET", "not in this version", ""], strict=True):
+        assert words in reason
+    assert reasons[-1] == ""
+
+
+def test_names_of_servers_that_are_gone_are_not_held(tmp_path: Path) -> None:
+    config = loaded(tmp_path, "mcpServers: {a: {command: a, prefix: p}}\nexpose: {prefix: collision, order: name}")
+    given = {(Kind.TOOL, "a", "x"): "x", (Kind.TOOL, "gone", "y"): "y"}
+    view = surface(config, given)
+    assert view.expose.sticky == {(Kind.TOOL, "a", "x"): "x"}
+    assert (view.expose.prefix, view.expose.order, view.expose.schema_compat) == (
+        Prefix.COLLISION,
+        Order.NAME,
+        SchemaCompat.SAFE,
+    )
+    assert view.servers["a"].prefix == "p"
+
+
+def test_a_servers_own_time_to_live_comes_before_the_common_one(tmp_path: Path) -> None:
+    text = """
+mcpServers:
+  a: {url: "http://a.example", headers: {Authorization: "Bearer ${TOKEN}"}, cache: {auto: true}, isolation: session}
+  b: {command: b, cache: {tools: ["get_*"], ttl: 7}}
+cache: {ttl: 30}
+"""
+    rules = caching(loaded(tmp_path, text))
+    assert (rules["a"].ttl_s, rules["a"].auto, rules["a"].scope) == (30.0, True, Scope.SESSION)
+    assert (rules["b"].ttl_s, rules["b"].tools, rules["b"].scope) == (7.0, ("get_*",), Scope.PRINCIPAL)
+    assert rules["a"].credential != rules["b"].credential
+    assert "the-first-token" not in rules["a"].credential
+
+
+def test_the_model_is_told_its_key(tmp_path: Path) -> None:
+    settings = model_settings(loaded(tmp_path, "llm: {model: m, base_url: 'http://127.0.0.1:1', api_key: '${TOKEN}'}"))
+    assert (settings.model, settings.api_key) == ("m", "the-first-token")
+
+
+def test_a_cache_without_a_disk_has_one_level(tmp_path: Path) -> None:
+    without = kept_answers(loaded(tmp_path, "cache: {disk: off}"), tmp_path / "answers.sqlite")
+    assert without.stats().tiers.keys() == {"memory"}
+    without.close()
+
+
+def test_the_file_of_the_cache_is_ours_unless_one_is_named(tmp_path: Path) -> None:
+    for text, name in (("version: 1", "ours.sqlite"), ("cache: {disk: {path: theirs.sqlite}}", "theirs.sqlite")):
+        cache = kept_answers(loaded(tmp_path, text), tmp_path / "ours.sqlite")
+        cache.set("key", b"value")
+        cache.close()
+        assert (tmp_path / name).exists()
