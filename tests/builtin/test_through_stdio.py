@@ -34,7 +34,7 @@ async def test_a_client_lists_and_uses_every_tool(tmp_path: Path, made_choice: S
                 ran = await client.call_tool("execute", {"code": "print(6 * 7)"})
                 read = await client.call_tool("analyze_code", {"code": "def f(): pass"})
 
-    assert list(listed) == ["search", "execute", "analyze_code", "sysinfo"]
+    assert list(listed) == ["ask", "search", "execute", "analyze_code", "sysinfo"]
     assert all(tool.output_schema for tool in listed.values())
     assert web.structured_content is not None
     assert [hit["title"] for hit in web.structured_content["results"]] == ["The fox", "The dog"]
