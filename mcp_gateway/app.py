@@ -24,7 +24,7 @@ from mcp.server.runner import serve_dual_era_loop
 from mcp_gateway.builtin import MCPFunctions, Services, enabled
 from mcp_gateway.call import Call, Client
 from mcp_gateway.catalog import Catalog, Kind
-from mcp_gateway.config import Config, folders, load_config
+from mcp_gateway.config import Config, ahead, folders, load_config
 from mcp_gateway.config.watch import changes, signature, sources
 from mcp_gateway.downstream import views
 from mcp_gateway.downstream.endpoint import Endpoint
