@@ -214,7 +214,7 @@ class _Asked:
         meta = _plain(self._call.params.get("_meta"))
         if meta.get(CONFIRM_KEY) == "auto" and EXECUTE in self._call.principal.scopes:
             return Approval.AUTO
-        return Approval.ASK if "elicitation" in self._capabilities(meta) else Approval.DENY
+        return Approval.ASK if _shows_forms(self._capabilities(meta)) else Approval.DENY
 
     def _capabilities(self, meta: dict[str, Any]) -> Any:
         return self._call.client.capabilities or meta.get("io.modelcontextprotocol/clientCapabilities") or {}
@@ -266,6 +266,12 @@ def _time_s(settings: AskTool, call: Call) -> float:
     """Hosts that follow progress wait longer (hosts facts, 2.6)."""
     own_s = settings.timeout_without_progress if call.sink.token is None else settings.timeout
     return own_s if call.deadline_s is None else min(own_s, call.deadline_s)
+
+
+def _shows_forms(capabilities: Any) -> bool:
+    """An empty `elicitation` means forms, which is all that there was at first (2025-11-25, client/elicitation)."""
+    declared = capabilities.get("elicitation") if isinstance(capabilities, dict) else None
+    return isinstance(declared, dict) and (not declared or "form" in declared)
 
 
 def _plain(value: Any) -> Any:

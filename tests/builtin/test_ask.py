@@ -240,6 +240,13 @@ async def test_a_stateless_client_is_asked_between_two_requests_and_nothing_runs
             await there.ask(client=client, again=again)
 
 
+async def test_a_client_that_only_opens_addresses_is_not_asked() -> None:
+    client = Client("one", capabilities={"elicitation": {"url": {}}})
+    async with desk([DELETES, DONE]) as there:
+        result = await there.ask(client=client, tools=["box__read", "box__delete"])
+    assert result["structuredContent"]["stop_reason"] == "denied"
+
+
 async def test_somebody_elses_question_cannot_be_answered() -> None:
     client = Client("one", capabilities=FORMS)
     async with desk([DELETES, DONE]) as there:

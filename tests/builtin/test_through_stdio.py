@@ -48,7 +48,7 @@ async def test_a_client_lists_and_uses_every_tool(tmp_path: Path, made_choice: S
 
 async def test_tools_that_are_switched_off_are_neither_listed_nor_callable(tmp_path: Path) -> None:
     off = {"enabled": False}
-    config = {"mcpServers": {}, "tools": {"search": off, "execute": off, "analyze_code": off}}
+    config = {"mcpServers": {}, "tools": {"ask": off, "search": off, "execute": off, "analyze_code": off}}
     with anyio.fail_after(60):
         async with Client(stdio_client(server(tmp_path, config))) as client:
             names = [tool.name for tool in (await client.list_tools()).tools]
