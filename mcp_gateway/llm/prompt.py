@@ -16,6 +16,8 @@ LAST_WORDS: Final = (
     "No further tool can be called. Answer the question now from what you have, and say what is missing."
 )
 
+NUDGE: Final = "Please answer."
+
 
 def instructions(nonce: str) -> str:
     """The system prompt of one conversation."""

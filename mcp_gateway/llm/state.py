@@ -85,6 +85,7 @@ class AskState:
     error_code: str | None = None
     notes: list[str] = field(default_factory=list)
     takes_tools: bool = True
+    is_silent: bool = False
 
     def note(self, text: str) -> None:
         if text not in self.notes:

@@ -9,11 +9,13 @@ import anyio
 import pytest
 from mcp_gateway.call import Call
 from mcp_gateway.errors import UpstreamUnavailable
+from mcp_gateway.llm import Capabilities, LLMResponse, LLMService, Request
 from mcp_gateway.llm.bounds import Approval, StopReason
 from mcp_gateway.llm.events import Delta, Done, Status, ToolAnswered, ToolCalled
 from mcp_gateway.llm.planning import Policy
 from mcp_gateway.llm.toolbox import Choice
 from mcp_gateway.llm.trace import DEPTH_KEY
+from mcp_gateway.wire import Raw
 
 from tests.fakes.openai_server import Hangs, Refuses, Says, Sends, Turn
 from tests.llm.house import READ, arguments, entry, house, text
@@ -459,3 +461,55 @@ async def test_events_tell_what_happens_in_order() -> None:
     kinds = [type(event) for event in there.events if not isinstance(event, Delta)]
     assert kinds == [Status, ToolCalled, ToolAnswered, Status, Done]
     assert "".join(event.text for event in there.events if isinstance(event, Delta)) == DONE.text
+
+
+async def test_a_model_that_says_nothing_may_still_call_a_tool() -> None:
+    async with house([Says(None), READS, DONE]) as there:
+        result = await there.run()
+    assert (result.answer, there.tools.names) == (DONE.text, ["box__read"])
+
+
+async def test_a_provider_that_is_not_ours_may_break() -> None:
+    class Broken(LLMService):
+        async def complete(self, request: Request) -> LLMResponse:
+            raise KeyError("x")
+
+    async with house([DONE]) as there:
+        there.service = Broken()
+        result = await there.run()
+    assert (result.stop_reason, result.error_code) == (StopReason.LLM_ERROR, "model_unavailable")
+
+
+async def test_a_provider_without_tools_answers_without_them() -> None:
+    class Plain(LLMService):
+        capabilities = Capabilities(tools=False)
+
+        async def complete(self, request: Request) -> LLMResponse:
+            return LLMResponse(f"{len(request.tools)} tools")
+
+    async with house([DONE]) as there:
+        there.service = Plain()
+        result = await there.run()
+    assert result.answer == "0 tools"
+    assert any("takes no tools" in note for note in result.notes)
+
+
+@pytest.mark.parametrize(
+    ("turn", "note"),
+    [(Says("Hal", finish="length"), "cut off"), (Says("No.", finish="content_filter"), "filtered")],
+)
+async def test_an_answer_that_is_not_whole_says_so(turn: Says, note: str) -> None:
+    async with house([turn]) as there:
+        result = await there.run()
+    assert any(note in told for told in result.notes)
+
+
+@pytest.mark.parametrize("raw", [b"[]", b"{"])
+async def test_an_odd_result_of_a_tool_is_an_answer_too(raw: bytes) -> None:
+    async def odd(call: Call) -> Any:
+        return Raw(raw)
+
+    async with house([READS, DONE]) as there:
+        there.tools.answers["box__read"] = odd
+        result = await there.run()
+    assert (result.tool_calls[0].ok, result.answer) == (False, DONE.text)

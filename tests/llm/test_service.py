@@ -306,3 +306,50 @@ async def test_the_other_api_answers() -> None:
         response = await service.generate_response([user("hi")], tools=[READ])
         await service.aclose()
     assert (response.text, response.tool_calls[0].id, response.usage.total) == ("Hello.", "c", 7)
+
+
+def events(*told: dict[str, Any]) -> Sends:
+    return Sends(b"".join(b"data: %b\n\n" % encode(event) for event in told), "text/event-stream")
+
+
+WHOLE = {
+    "id": "r",
+    "model": MODEL,
+    "status": "completed",
+    "output": [{"type": "message", "content": [{"type": "output_text", "text": "Hello."}]}],
+    "usage": None,
+}
+
+
+async def test_the_other_api_streams() -> None:
+    told = events(
+        {"type": "response.output_text.delta", "delta": "Hel"},
+        {"type": "response.output_text.delta", "delta": "lo."},
+        {"type": "response.completed", "response": WHOLE},
+    )
+    async with openai_server([told]) as model:
+        service = ResponsesService(Settings(model=MODEL, base_url=model.url))
+        chunks = [chunk async for chunk in await service.generate_response([user("hi")], stream=True)]
+        await service.aclose()
+    assert [chunk.text for chunk in chunks] == ["Hel", "lo.", "Hello."]
+
+
+@pytest.mark.parametrize("told", [events(), events({"type": "response.failed"})])
+async def test_the_other_api_may_fail_in_the_middle(told: Sends) -> None:
+    async with openai_server([told]) as model:
+        service = ResponsesService(Settings(model=MODEL, base_url=model.url))
+        with pytest.raises(ModelUnavailable):
+            async for _chunk in await service.generate_response([user("hi")], stream=True):
+                pass
+        await service.aclose()
+
+
+@pytest.mark.parametrize("kept", [b"{", b"[]", b'{"tool_calls": [1]}'])
+async def test_what_another_version_kept_is_asked_for_again(kept: bytes) -> None:
+    class Odd(MemoryCache):
+        def get(self, key: str, ttl: float | None = None) -> bytes | None:
+            return kept
+
+    async with house([Says("Hello.")]) as there:
+        response = await CachedService(there.service, Odd(), ttl_s=60).generate_response([user("hi")])
+    assert response.text == "Hello."
