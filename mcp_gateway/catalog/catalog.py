@@ -7,12 +7,14 @@ holds the old one keeps a consistent view.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+from mcp_gateway.catalog import instructions
 from mcp_gateway.catalog.listing import Listed, list_result
 from mcp_gateway.catalog.merge import Merged, merge
 from mcp_gateway.catalog.names import fold
@@ -21,13 +23,26 @@ from mcp_gateway.catalog.route import Kind, Route
 from mcp_gateway.catalog.rules import ExposeRules, Order, Prefix, ServerRules, StickyNames
 from mcp_gateway.catalog.splice import rewrite_uris
 from mcp_gateway.catalog.uris import SeenUris
+from mcp_gateway.catalog.view import Shortlist, View
 from mcp_gateway.revisions import is_modern
-from mcp_gateway.wire import Raw
+from mcp_gateway.wire import Raw, encode, fields
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 Allowed = Callable[[Route], bool]
 
+Definitions = Callable[[], Iterable[Mapping[str, Any]]]
+"""Tool definitions that are made only when they are needed, `Raw` or plain."""
+
+_MAX_KEPT: Final = 64
+"""Filtered listings kept, and sizes: parts of the whole that are asked for at a time (our choice)."""
+
 _MAX_GUESS_CHARS: Final = 128
 """Longer names are not compared: comparing is quadratic, and nobody mistypes that much."""
+
+BYTES_PER_TOKEN: Final = 4
+"""Calibrated with GPT-3's tokenizer on 591 public tool definitions (2026-11-24): 3.9; 3.1 where schemas are large."""
 
 _CHANGE: Final = {
     Kind.TOOL: "tools",
@@ -46,6 +61,19 @@ class CatalogEntry:
     definition: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What listing tools costs a model."""
+
+    tools: int
+    bytes: int
+
+    @property
+    def tokens(self) -> int:
+        """An estimate."""
+        return -(-self.bytes // BYTES_PER_TOKEN)
+
+
 class Catalog:
     """Build one with `Catalog.build`; an empty one is `Catalog.build(())`.
 
@@ -56,7 +84,9 @@ class Catalog:
         prefixes: server -> the prefix of its names.
     """
 
-    def __init__(self, merged: Merged, freshness_by_kind: Mapping[Kind, Freshness], sticky: StickyNames) -> None:
+    def __init__(
+        self, merged: Merged, freshness_by_kind: Mapping[Kind, Freshness], sticky: StickyNames, expose: ExposeRules
+    ) -> None:
         self.instructions: Final = merged.instructions
         self.problems: Final = tuple(merged.problems)
         self.sticky: Final = sticky
@@ -64,11 +94,14 @@ class Catalog:
         self._uris = merged.uris
         self._listed = {kind: tuple(listed) for kind, listed in merged.listed.items()}
         self._named = {
-            kind: {listed.route.exposed: listed.route for listed in self._listed[kind]}
-            for kind in (Kind.TOOL, Kind.PROMPT)
+            kind: {listed.route.exposed: listed for listed in self._listed[kind]} for kind in (Kind.TOOL, Kind.PROMPT)
         }
+        self._expose = expose
+        self._texts = tuple(merged.texts)
         self._freshness = freshness_by_kind
         self._joined: dict[tuple[Kind, bool], Raw] = {}
+        self._filtered: dict[tuple[Kind, bool, View | Shortlist], Raw] = {}
+        self._sizes: dict[View, Size] = {}
         self.digests: Final = {kind: _digest(listed) for kind, listed in self._listed.items()}
         self.version: Final = sha256(
             "".join([*self.digests.values(), self.instructions or ""]).encode("utf-8", "replace")
@@ -96,13 +129,19 @@ class Catalog:
             for kind in Kind
         }
         sticky = {**expose.sticky, **merged.namer.given} if expose.prefix is Prefix.COLLISION else {}
-        return cls(merged, fresh, sticky)
+        return cls(merged, fresh, sticky, expose)
 
     def find(self, kind: Kind, exposed: str) -> Route | None:
         """The route of a tool or prompt by exposed name, of a listed resource or template by exposed URI."""
         if kind in self._named:
-            return self._named[kind].get(exposed)
+            listed = self._named[kind].get(exposed)
+            return None if listed is None else listed.route
         return self._uris.find(kind, exposed)
+
+    def tool(self, exposed: str) -> CatalogEntry | None:
+        """One tool's definition, decoded."""
+        listed = self._named[Kind.TOOL].get(exposed)
+        return None if listed is None else CatalogEntry(listed.route, listed.definition())
 
     def nearest(self, kind: Kind, name: str, allowed: Allowed | None = None) -> str | None:
         """The exposed name a caller probably meant; a bare upstream name finds its exposed one."""
@@ -131,30 +170,74 @@ class Catalog:
             return body
         return rewrite_uris(method, body, lambda uri: self._uris.exposed(server, uri))
 
-    def listing(self, kind: Kind, revision: str, allowed: Allowed | None = None) -> Raw:
-        """The encoded list result, one page, for a client of the revision.
+    def instructions_for(self, view: View) -> str | None:
+        """Merged from the servers of the view."""
+        texts = [(self.prefixes[server], text) for server, text in self._texts if view.admits_server(server)]
+        return self.instructions if len(texts) == len(self._texts) else instructions.merge(texts, self._expose.prefix)
 
+    def listing(
+        self, kind: Kind, revision: str, allowed: Allowed | None = None, *, besides: Definitions = tuple
+    ) -> Raw:
+        """The encoded list result, one page, for a client of the revision; `besides` are listed in front.
+
+        Kept without a predicate, and for a `View` or a `Shortlist`, of which `besides` must be a function then.
         A listing that depends on who asks says `private`, whatever the upstreams say.
         """
         modern = is_modern(revision)
-        if allowed is not None:
-            return self._join(kind, modern, allowed)
-        joined = self._joined.get((kind, modern))
-        if joined is None:
-            joined = self._joined[kind, modern] = self._join(kind, modern, None)
-        return joined
+        if allowed is None:
+            joined = self._joined.get((kind, modern))
+            if joined is None:
+                joined = self._joined[kind, modern] = self._join(kind, modern, None, ())
+            return joined
+        if not isinstance(allowed, View | Shortlist):
+            return self._join(kind, modern, allowed, besides())
+        key = kind, modern, allowed
+        filtered = self._filtered.get(key)
+        return filtered or _keep(self._filtered, key, self._join(kind, modern, allowed, besides()))
 
-    def _join(self, kind: Kind, modern: bool, allowed: Allowed | None) -> Raw:
-        shown = [listed for listed in self._listed[kind] if allowed is None or allowed(listed.route)]
+    def _join(self, kind: Kind, modern: bool, allowed: Allowed | None, besides: Iterable[Mapping[str, Any]]) -> Raw:
+        shown = [_listed(kind, definition) for definition in besides]
+        shown += [listed for listed in self._listed[kind] if allowed is None or allowed(listed.route)]
+        if self._expose.order is Order.NAME:
+            shown.sort(key=lambda listed: listed.route.exposed)
         if not modern:
             return list_result(kind, [listed.legacy for listed in shown], None)
         fresh = self._freshness[kind]
         fresh = Freshness(fresh.ttl_ms, fresh.public and allowed is None)
         return list_result(kind, [listed.modern for listed in shown if listed.modern is not None], fresh)
 
+    def size(self, view: View) -> Size:
+        """What listing all tools of the view costs, the same for every revision."""
+        size = self._sizes.get(view)
+        if size is None:
+            shown = [len(listed.legacy) for listed in self._listed[Kind.TOOL] if view(listed.route)]
+            size = _keep(self._sizes, view, Size(len(shown), sum(shown)))
+        return size
+
+    def tools_by_server(self, view: View) -> Mapping[str, int]:
+        """How many tools of the view each server has; servers without any, and built-ins, are left out."""
+        return Counter(
+            listed.route.server
+            for listed in self._listed[Kind.TOOL]
+            if listed.route.server is not None and view(listed.route)
+        )
+
     def entries(self, kind: Kind) -> tuple[CatalogEntry, ...]:
         """All definitions of a kind, decoded; for REST, the command line and search."""
         return tuple(CatalogEntry(listed.route, listed.definition()) for listed in self._listed[kind])
+
+
+def _keep(kept: dict[Key, Value], key: Key, value: Value) -> Value:
+    """Enter a value; the one that was entered first makes room."""
+    if len(kept) >= _MAX_KEPT:
+        del kept[next(iter(kept))]
+    kept[key] = value
+    return value
+
+
+def _listed(kind: Kind, definition: Mapping[str, Any]) -> Listed:
+    name = str(definition["name"])
+    return Listed.of(Route(kind, None, name, name), fields(encode(definition)))
 
 
 def diff(old: Catalog, new: Catalog) -> frozenset[str]:

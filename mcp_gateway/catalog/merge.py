@@ -44,6 +44,8 @@ class Merged:
     prefixes: Mapping[str, str]
     namer: Namer
     problems: list[Problem] = field(default_factory=list)
+    texts: list[tuple[str, str]] = field(default_factory=list)
+    """Each server's instructions, cleaned."""
     instructions: str | None = None
 
 
@@ -59,11 +61,11 @@ def merge(
     for tool in builtins:
         _add_builtin(merged, fields(encode(tool)))
     siblings = _Siblings(offers, prefixes)
-    texts = []
     for offer in offers:
         server = _Server(merged, offer, rules.get(offer.server, ServerRules()), expose, siblings)
         server.add_all()
-        texts.append((prefixes[offer.server], server.clean_instructions()))
+        merged.texts.append((offer.server, server.clean_instructions()))
+    texts = [(prefixes[server], text) for server, text in merged.texts]
     merged.instructions = instructions.merge(texts, expose.prefix)
     return merged
 
