@@ -43,7 +43,7 @@ from mcp_gateway.middleware.cache_rules import CacheRules
 from mcp_gateway.middleware.heartbeat import Heartbeat
 from mcp_gateway.observe.logging import configure_logging
 from mcp_gateway.observe.redaction import Redactor
-from mcp_gateway.revisions import LATEST_LEGACY
+from mcp_gateway.revisions import LATEST_LEGACY, is_modern
 from mcp_gateway.sandbox.choice import SandboxChoice
 from mcp_gateway.upstream.definition import Definition
 from mcp_gateway.upstream.eras import EraBook
@@ -107,7 +107,7 @@ class App:
         self.functions = MCPFunctions((), health=self._health, settled=self.sandbox.settled)
         self._configure_functions()
         self.heartbeat = Heartbeat()
-        self._cache_rules = CacheRules(caching(config), lambda: self.gateway.catalog)
+        self._cache_rules = CacheRules(caching(config), lambda: self.gateway.catalog, self._states_ttl)
         self._cached = CacheMiddleware(self.cache, self._cache_rules, self._owns)
         self.gateway = Gateway(
             self.upstreams,
@@ -341,6 +341,10 @@ class App:
                 {key: server[key] for key in ("name", "state", "revision", "tools")} for server in summary["servers"]
             ],
         }
+
+    def _states_ttl(self, server: str) -> bool:
+        offer = self.upstreams.offers.get(server)
+        return offer is not None and is_modern(offer.revision)
 
     def _owns(self, uri: str) -> bool:
         return self.gateway.catalog.owner(uri) is not None

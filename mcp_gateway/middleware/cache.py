@@ -122,20 +122,20 @@ class CacheMiddleware:
         return self._reply(answer)
 
     def _reply(self, answer: _Answer) -> Raw:
-        if answer.fate is Fate.ALONE:
-            return Raw(answer.raw)
-        if answer.kept_at is None:
-            return marked(answer.raw, hit=False, age_s=0)
-        return marked(answer.raw, hit=True, age_s=self._cache.clock() - answer.kept_at)
+        """Three cases: 1. it came from the cache; 2. it is in there now; 3. it is not, and goes on byte for byte."""
+        if answer.kept_at is not None:
+            return marked(answer.raw, hit=True, age_s=self._cache.clock() - answer.kept_at)
+        return marked(answer.raw, hit=False, age_s=0) if answer.was_kept else Raw(answer.raw)
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What one trip brought. `kept_at` is None when it came from the upstream just now."""
+    """What one trip brought. `kept_at` is None when it is new from the upstream; `was_kept` says whether it stayed."""
 
     raw: bytes
     fate: Fate
     kept_at: float | None = None
+    was_kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,19 +169,18 @@ class _Trip:
         party = _Party(members)
         raw = bytes(await self.next(replace(self.call, params=dict(self.call.params), sink=party)))
         verdict = Verdict(Fate.ALONE) if party.asked else judge(raw, self.owns)
-        if verdict.fate is Fate.KEEP:
-            self._keep(raw, verdict, generation)
-        return _Answer(raw, verdict.fate)
+        return _Answer(raw, verdict.fate, was_kept=self._keep(raw, verdict, generation))
 
-    def _keep(self, raw: bytes, verdict: Verdict, generation: int) -> None:
+    def _keep(self, raw: bytes, verdict: Verdict, generation: int) -> bool:
         ttl_s = verdict.ttl_s if self.rule.ttl_s is None else self.rule.ttl_s
-        if ttl_s is None or ttl_s <= 0:
-            return
+        if verdict.fate is not Fate.KEEP or ttl_s is None or ttl_s <= 0:
+            return False
         now = self.cache.clock()
         fresh_until = now + ttl_s
         entry = Entry(raw, now, fresh_until, fresh_until + self.rule.stale_s, self.rule.server, generation)
         key = self.public_key if verdict.public and self.public_key is not None else self.key
         self.cache.store(key, entry, persist=self.rule.scope is not Scope.SESSION)
+        return True
 
 
 class _Party:

@@ -34,11 +34,17 @@ class Caching:
 
 
 class CacheRules:
-    """`rule_for` of the cache: a table lookup per call, the table made anew when the catalog changes."""
+    """`rule_for` of the cache: a table lookup per call, the table made anew when the catalog changes.
 
-    def __init__(self, servers: Mapping[str, Caching], catalog: Callable[[], Catalog]) -> None:
+    `states_ttl` tells whether a server's revision knows `ttlMs`; what others read is never kept.
+    """
+
+    def __init__(
+        self, servers: Mapping[str, Caching], catalog: Callable[[], Catalog], states_ttl: Callable[[str], bool]
+    ) -> None:
         self._servers = servers
         self._catalog = catalog
+        self._states_ttl = states_ttl
         self._version = ""
         self._tools: dict[str, CacheRule] = {}
 
@@ -52,7 +58,7 @@ class CacheRules:
             return None
         if call.method == "tools/call":
             return self._tool(route)
-        if call.method in _READS:
+        if call.method in _READS and self._states_ttl(route.server):
             caching = self._servers.get(route.server, Caching())
             return CacheRule(Use.KEEP, route.server, credential=caching.credential, scope=caching.scope)
         return None

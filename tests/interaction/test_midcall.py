@@ -96,9 +96,9 @@ async def test_no_progress_without_a_token(connect: Connect) -> None:
 
 
 @shows("heartbeat")
-async def test_a_silent_call_shows_signs_of_life(connect: Connect) -> None:
+async def test_a_silent_call_shows_signs_of_life(tmp_path: Path, door: Door) -> None:
     heard = Heard()
-    async with connect() as client:
+    async with house(tmp_path, heartbeat_s=0.1) as home, home.client(door) as client:
         await client.call_tool("up__wait", {"seconds": 0.6}, progress_callback=heard.on_progress)
 
     values = [progress for progress, _, _ in heard.progress]

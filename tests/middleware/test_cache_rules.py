@@ -32,6 +32,10 @@ def call(built: Catalog, name: str, method: str = "tools/call") -> Call:
     return Call(method, {"name": name}, Client("c"), route=built.find(kind, name))
 
 
+def modern(server: str) -> bool:
+    return True
+
+
 @pytest.mark.parametrize(
     ("caching", "hints", "use"),
     [
@@ -50,40 +54,46 @@ def test_a_tool_is_kept_only_where_the_file_or_both_hints_say_so(
     caching: Caching, hints: dict[str, bool], use: Use
 ) -> None:
     built = catalog(tool=hints)
-    rule = CacheRules({"up": caching}, lambda: built)(call(built, "up__tool"))
+    rule = CacheRules({"up": caching}, lambda: built, modern)(call(built, "up__tool"))
     assert rule is not None
     assert rule.use is use
 
 
 def test_a_builtin_is_never_kept() -> None:
     built = catalog(tool=SAFE)
-    assert CacheRules({}, lambda: built)(call(built, "sysinfo")) is None
+    assert CacheRules({}, lambda: built, modern)(call(built, "sysinfo")) is None
 
 
 def test_a_method_without_a_name_is_never_kept() -> None:
     built = catalog(tool=SAFE)
-    assert CacheRules({}, lambda: built)(Call("vendor/x", {}, Client("c"))) is None
+    assert CacheRules({}, lambda: built, modern)(Call("vendor/x", {}, Client("c"))) is None
 
 
 def test_completions_are_never_kept() -> None:
     built = catalog(tool=SAFE)
     asked = call(built, "up__greet", "completion/complete")
-    assert CacheRules({"up": Caching(auto=True)}, lambda: built)(asked) is None
+    assert CacheRules({"up": Caching(auto=True)}, lambda: built, modern)(asked) is None
 
 
 def test_a_prompt_is_kept_for_as_long_as_the_upstream_says() -> None:
     built = catalog(tool=SAFE)
-    rule = CacheRules({"up": Caching(credential="c", scope=Scope.SESSION)}, lambda: built)(
+    rule = CacheRules({"up": Caching(credential="c", scope=Scope.SESSION)}, lambda: built, modern)(
         call(built, "up__greet", "prompts/get")
     )
     assert rule is not None
     assert (rule.use, rule.ttl_s, rule.credential, rule.scope) == (Use.KEEP, None, "c", Scope.SESSION)
 
 
+def test_what_a_legacy_server_reads_is_never_kept() -> None:
+    built = catalog(tool=SAFE)
+    rules = CacheRules({"up": Caching(auto=True)}, lambda: built, lambda server: False)
+    assert rules(call(built, "up__greet", "prompts/get")) is None
+
+
 def test_a_changed_definition_is_another_rule() -> None:
     first, second = catalog(tool=SAFE), catalog(tool=SAFE | {"title": "new"})
     now = first
-    rules = CacheRules({"up": Caching(auto=True)}, lambda: now)
+    rules = CacheRules({"up": Caching(auto=True)}, lambda: now, modern)
     before = rules(call(first, "up__tool"))
     now = second
     after = rules(call(second, "up__tool"))
@@ -94,7 +104,7 @@ def test_a_changed_definition_is_another_rule() -> None:
 
 def test_a_changed_configuration_counts_at_once() -> None:
     built = catalog(tool=SAFE)
-    rules = CacheRules({}, lambda: built)
+    rules = CacheRules({}, lambda: built, modern)
     before = rules(call(built, "up__tool"))
     rules.configure({"up": Caching(auto=True, ttl_s=7.0)})
     after = rules(call(built, "up__tool"))
