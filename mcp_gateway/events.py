@@ -48,10 +48,14 @@ class ResourceUpdated:
 
 @dataclass(frozen=True, slots=True)
 class LogMessage:
-    """A `notifications/message` of an upstream that belongs to no call; `params` are raw."""
+    """A `notifications/message` of an upstream that belongs to no call; `params` are raw.
+
+    `session` is the key of the one legacy session whose own connection it came over, None when it was shared.
+    """
 
     server: str
     params: Mapping[str, Any]
+    session: str | None = None
 
 
 Event = ServerStateChanged | OfferChanged | CatalogChanged | ResourceUpdated | LogMessage

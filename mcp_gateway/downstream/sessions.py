@@ -112,10 +112,12 @@ class Sessions:
         await self.bus.publish(subscriptions.ResourceUpdated(uri=uri))
 
     def _log(self, group: anyio.abc.TaskGroup, event: LogMessage) -> None:
-        """A log message of no call may concern anybody: it goes out only when there is just one session."""
-        if len(self._open) != 1:
+        """A log message of no call belongs to the session whose connection it came over. Over a shared one it may
+        concern anybody, so it goes out only when there is just one session.
+        """
+        session = self._open.get(event.session) if event.session is not None else self._only()
+        if session is None:
             return
-        session = next(iter(self._open.values()))
         try:
             params = {key: loads(value) for key, value in event.params.items()}
         except Malformed:
@@ -124,6 +126,9 @@ class Sessions:
         wanted = self._wishes.log_level(session.client)
         if wanted is not None and level in LOG_LEVELS and LOG_LEVELS.index(level) >= LOG_LEVELS.index(wanted):
             self._tell(group, session, "notifications/message", params)
+
+    def _only(self) -> Session | None:
+        return next(iter(self._open.values())) if len(self._open) == 1 else None
 
     def _tell(
         self, group: anyio.abc.TaskGroup, session: Session, method: str, params: Mapping[str, Any] | None

@@ -214,9 +214,8 @@ class MCPAgentManager:
             self._shared[agent.name].agent.offer_changed(method)
         elif method == "notifications/resources/updated" and isinstance(uri := _plain(params.get("uri")), str):
             self._events.publish(ResourceUpdated(agent.name, uri))
-        elif method == "notifications/message" and self._is_shared(agent):
-            # What one client's own connection logs outside of calls is nobody else's to read.
-            self._events.publish(LogMessage(agent.name, params))
+        elif method == "notifications/message":
+            self._events.publish(LogMessage(agent.name, params, self._pool.session_of(agent)))
         else:
             logger.debug("upstream.notification_dropped name=%s method=%s", agent.name, method)
 

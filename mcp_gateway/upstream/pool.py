@@ -25,6 +25,8 @@ POOLED_IDLE_S = 300.0
 MAX_POOLED = 1_000
 """Own connections over all upstreams (our choice)."""
 
+_SESSION = "session:"
+
 _encode_sorted = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -74,6 +76,11 @@ class Pool:
         for key in [key for key in self._kept if key[1] == _session_key(client)]:
             self._kept.pop(key).end()
 
+    def session_of(self, agent: MCPAgent) -> str | None:
+        """The key of the one session that an agent's connection belongs to; None when several may use it."""
+        keys = [key for (_, key), kept in self._kept.items() if kept.agent is agent]
+        return keys[0].removeprefix(_SESSION) if keys and keys[0].startswith(_SESSION) else None
+
     def end(self, server: str) -> None:
         """The upstream is not kept any more."""
         for key in [key for key in self._kept if key[0] == server]:
@@ -103,13 +110,13 @@ def _key(shared: Kept, client: Client, principal: Principal) -> str | None:
 
 
 def _session_key(client: Client) -> str:
-    return f"session:{client.key}"
+    return f"{_SESSION}{client.key}"
 
 
 def _own(definition: Definition, key: str) -> Definition:
     """The same upstream for one client. A session's own child may hold state, so only the file stops it when idle."""
     idle_stop_s = definition.rules.idle_stop_s
-    if not key.startswith("session:"):
+    if not key.startswith(_SESSION):
         idle_stop_s = POOLED_IDLE_S if idle_stop_s is None else idle_stop_s
     return replace(definition, rules=replace(definition.rules, lazy=True, idle_stop_s=idle_stop_s, reads_offer=False))
 

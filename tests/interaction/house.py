@@ -94,7 +94,7 @@ class House:
     def _target(self, door: Door) -> Any:
         if door.transport == "http":
             return self.url
-        return sse_client(f"{self.origin}/sse") if door.transport == "sse" else self._pipes()
+        return _sse(f"{self.origin}/sse") if door.transport == "sse" else self._pipes()
 
     @asynccontextmanager
     async def _pipes(self) -> AsyncIterator[Any]:
@@ -133,6 +133,19 @@ class House:
             group.start_soon(serve)
             async with open_input(our_input) as source, open_output(our_output) as sink:
                 yield _lines(source), lambda line: sink.write(line + b"\n")
+
+
+@asynccontextmanager
+async def _sse(url: str) -> AsyncIterator[Any]:
+    """The SDK's client; one that is just leaving fails when an announcement arrives at that very moment."""
+    left = False
+    try:
+        async with sse_client(url) as streams:
+            yield streams
+            left = True
+    except* anyio.BrokenResourceError:
+        if not left:
+            raise
 
 
 async def _lines(source: Any) -> AsyncIterator[bytes]:
