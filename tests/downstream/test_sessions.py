@@ -68,8 +68,8 @@ async def test_an_update_goes_to_subscribers_under_the_uri_they_know() -> None:
     assert heard == {"a": [("notifications/resources/updated", {"uri": "seen:x:y"})], "b": []}
 
 
-def log(level: str, data: bytes = b'"text"') -> LogMessage:
-    return LogMessage("up", {"level": Raw(f'"{level}"'.encode()), "data": Raw(data)})
+def log(level: str, data: bytes = b'"text"', session: str | None = None) -> LogMessage:
+    return LogMessage("up", {"level": Raw(f'"{level}"'.encode()), "data": Raw(data)}, session)
 
 
 async def test_a_log_message_of_no_call_goes_to_the_only_session_from_its_level_on() -> None:
@@ -80,6 +80,12 @@ async def test_a_log_message_of_no_call_goes_to_the_only_session_from_its_level_
 
 async def test_a_log_message_of_no_call_goes_to_nobody_when_it_could_be_anybodys() -> None:
     assert await told(log("error")) == {"a": [], "b": []}
+
+
+async def test_a_log_message_over_a_sessions_own_connection_goes_to_that_session() -> None:
+    heard = await told(log("error", session="b"), log("error", session="gone"))
+
+    assert heard == {"a": [], "b": [("notifications/message", {"level": "error", "data": "text"})]}
 
 
 async def test_a_log_message_that_cannot_be_read_ends_nothing() -> None:

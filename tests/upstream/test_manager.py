@@ -289,14 +289,15 @@ async def test_isolated_clients_never_end_up_on_the_shared_connection_for_want_o
         await pid(manager, b)
 
 
-async def test_what_an_isolated_child_logs_outside_of_calls_is_told_to_nobody_else(tmp_path: Path) -> None:
+async def test_what_an_isolated_child_logs_outside_of_calls_is_for_its_own_session(tmp_path: Path) -> None:
     far = Moody(tmp_path)
     a = client("a", session="a")
     async with managing(far.definition(isolation=Isolation.SESSION)) as (manager, heard):
         await all_ready(manager)
         manager.notified(manager.agent_for("up", a, LOCAL), "notifications/message", {"data": "private"})
         manager.notified(manager.agent("up"), "notifications/message", {"data": "public"})
-        assert [event.params["data"] for event in heard if isinstance(event, LogMessage)] == ["public"]
+        told = [(event.params["data"], event.session) for event in heard if isinstance(event, LogMessage)]
+        assert told == [("private", "a"), ("public", None)]
 
 
 async def test_an_own_connection_that_nobody_uses_is_given_up(tmp_path: Path) -> None:
