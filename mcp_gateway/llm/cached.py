@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from array import array
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, replace
@@ -70,14 +71,18 @@ class CachedService(LLMService):
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """Each text once, and only those that nobody asked about before."""
-        keys = {text: self._key("embedding", self._service.settings.embedding_model, text) for text in texts}
-        vectors = {text: vector for text, key in keys.items() if (vector := await self._vector(key)) is not None}
+        keys = {text: self._key("embedding float32", self._service.settings.embedding_model, text) for text in texts}
+        kept = await self._entries(list(keys.values()))
+        vectors = {text: vector for text, key in keys.items() if (vector := _vector(kept.get(key))) is not None}
         unknown = [text for text in keys if text not in vectors]
         if unknown:
             for text, vector in zip(unknown, await self._service.embed(unknown), strict=True):
                 vectors[text] = vector
                 self._keep_vector(keys[text], vector)
         return [vectors[text] for text in texts]
+
+    async def prepare(self) -> None:
+        await self._service.prepare()
 
     async def aclose(self) -> None:
         await self._service.aclose()
@@ -108,16 +113,24 @@ class CachedService(LLMService):
             kept = asdict(replace(response, given_up=frozenset())) | {"given_up": sorted(response.given_up)}
             self._cache.set(key, encode(kept))
 
-    async def _vector(self, key: str) -> list[float] | None:
-        entry = await self._cache.fetch(key)
-        try:
-            return None if entry is None else [float(number) for number in loads(entry.value)]
-        except (Malformed, TypeError, ValueError):
-            return None
+    async def _entries(self, keys: Sequence[str]) -> dict[str, Entry | None]:
+        """What memory has at once, and of the rest what the second tier has."""
+        found = await anyio.to_thread.run_sync(lambda: {key: self._cache.lookup(key) for key in keys})
+        return {key: await self._cache.fetch(key) if entry is None else entry for key, entry in found.items()}
 
-    def _keep_vector(self, key: str, vector: list[float]) -> None:
+    def _keep_vector(self, key: str, vector: Sequence[float]) -> None:
+        """In single precision, which is what models compute in; as text it would be five times as long."""
         now = time.time()
-        self._cache.store(key, Entry(encode(vector), now, now + FOREVER_S, now + FOREVER_S))
+        self._cache.store(key, Entry(array("f", vector).tobytes(), now, now + FOREVER_S, now + FOREVER_S))
+
+
+def _vector(entry: Entry | None) -> list[float] | None:
+    numbers = array("f")
+    try:
+        numbers.frombytes(b"" if entry is None else entry.value)
+    except ValueError:  # of another version's making
+        return None
+    return list(numbers) or None
 
 
 def _response(kept: bytes) -> LLMResponse | None:

@@ -73,6 +73,9 @@ class OpenAIService(LLMService):
                 vectors += _vectors(answer, len(batch))
         return vectors
 
+    async def prepare(self) -> None:
+        await self._client.get()
+
     async def aclose(self) -> None:
         await self._client.aclose()
 

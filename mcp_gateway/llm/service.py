@@ -96,6 +96,9 @@ class LLMService(ABC):
         """One vector for each text, in their order. Raises as `complete`."""
         raise ModelRefused("this provider makes no embeddings; set llm.provider to one that does")
 
+    async def prepare(self) -> None:  # noqa: B027 - optional: not every provider has something to load
+        """Load what the first request needs, so that it can be quick; nothing is sent. Raises as `complete`."""
+
     async def aclose(self) -> None:  # noqa: B027 - optional: not every provider holds something
         """Let go of connections; the service is not used afterwards."""
 
