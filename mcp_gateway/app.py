@@ -22,6 +22,7 @@ import anyio.to_thread
 from mcp.server.runner import serve_dual_era_loop
 
 from mcp_gateway.builtin import MCPFunctions, Services, enabled
+from mcp_gateway.builtin.catalog_search import CatalogSearch
 from mcp_gateway.call import Call, Client
 from mcp_gateway.catalog import Catalog, Kind
 from mcp_gateway.config import Config, ahead, folders, load_config
@@ -37,6 +38,7 @@ from mcp_gateway.downstream.stdio import claim, stdio_streams
 from mcp_gateway.errors import BadConfig
 from mcp_gateway.events import Events, OfferChanged, ServerStateChanged
 from mcp_gateway.gateway import Gateway
+from mcp_gateway.llm.embeddings import Embeddings
 from mcp_gateway.llm.models import Models
 from mcp_gateway.middleware.cache import CacheMiddleware
 from mcp_gateway.middleware.cache_rules import CacheRules
@@ -103,6 +105,7 @@ class App:
             route=lambda call, sink: self.gateway.route(call, sink),
             model=lambda: self.models.current,
             llm=lambda: self.config.llm,
+            index=CatalogSearch(Embeddings(lambda: self.models.current)),
         )
         self.functions = MCPFunctions((), health=self._health, settled=self.sandbox.settled)
         self._configure_functions()
@@ -123,6 +126,7 @@ class App:
         self.endpoint = Endpoint(self.gateway, self.sessions)
         self.events.subscribe(self.sessions.hear)
         self.events.subscribe(self._cached.hear)
+        self.events.subscribe(self._services.index.hear)
         self.events.subscribe(self._hear)
 
     # -- doors ---------------------------------------------------------------------------------------------------
@@ -201,6 +205,7 @@ class App:
             group.start_soon(self.gateway.run)
             group.start_soon(self.sessions.run)
             group.start_soon(self.heartbeat.run)
+            group.start_soon(self._services.index.run, lambda: self.gateway.catalog)
             group.start_soon(self.sandbox.run)
             group.start_soon(self._save_changes)
             group.start_soon(self._watch_file)
@@ -263,6 +268,7 @@ class App:
         self._configure_functions()
         self.upstreams.apply(defined)
         self.gateway.configure(surface(config, self.gateway.catalog.sticky))
+        self._services.index.renew()
         self._cache_rules.configure(caching(config))
 
     def restart_needed(self) -> list[str]:

@@ -14,7 +14,6 @@ import anyio
 from pydantic import Field, model_validator
 
 from mcp_gateway.builtin.ask_progress import AskProgress
-from mcp_gateway.builtin.catalog_search import CatalogSearch
 from mcp_gateway.builtin.functions import Arguments, Builtin, Context, NeedsInput, Result, builtin
 from mcp_gateway.builtin.parking import Parking
 from mcp_gateway.builtin.services import Services
@@ -104,7 +103,6 @@ class AskAnswer(AskResult, Result):
 
 def ask_tool(settings: AskTool, services: Services) -> Builtin:
     """The tool, with the model that is in force when it is called."""
-    catalog = CatalogSearch()
 
     @builtin(
         title="Ask",
@@ -120,7 +118,7 @@ def ask_tool(settings: AskTool, services: Services) -> Builtin:
         It uses tools that only read unless others are named, and asks before a call that may destroy something.
         Without a model it answers with the tools that fit.
         """
-        asked = _Asked(arguments, context.call, settings, services, catalog)
+        asked = _Asked(arguments, context.call, settings, services)
         result = await asked.answer()
         return AskAnswer.model_validate(result.model_dump())
 
@@ -130,19 +128,11 @@ def ask_tool(settings: AskTool, services: Services) -> Builtin:
 class _Asked:
     """One request."""
 
-    def __init__(
-        self,
-        arguments: AskArguments,
-        call: Call,
-        settings: AskTool,
-        services: Services,
-        catalog: CatalogSearch,
-    ) -> None:
+    def __init__(self, arguments: AskArguments, call: Call, settings: AskTool, services: Services) -> None:
         self._arguments = arguments
         self._call = call
         self._settings = settings
         self._services = services
-        self._catalog = catalog
         self._parking: Parking[AskState] = services.parking
         self._deadline_monotonic_s = time.monotonic() + _time_s(settings, call)
         self._progress = AskProgress(call.sink)
@@ -171,16 +161,14 @@ class _Asked:
         async def search(queries: Sequence[str], limit: int) -> list[str]:
             catalog = await self._services.catalog()
             allowed = self._services.allowed(self._call)
-            hits = await self._catalog.search(catalog, (Kind.TOOL,), queries, limit, allowed)
+            hits = await self._services.index.search(catalog, (Kind.TOOL,), queries, limit, allowed)
             return [hit.name for hit in hits]
 
         return search
 
     async def _score(self, question: str) -> float:
         """How well the best of all tools fits; what a caller may see is decided elsewhere."""
-        catalog = await self._services.catalog()
-        hits = await self._catalog.search(catalog, (Kind.TOOL,), [question], 1, lambda route: True)
-        return hits[0].score if hits else 0.0
+        return await self._services.index.score(await self._services.catalog(), question)
 
     async def _entries(self) -> list[Any]:
         allowed = self._services.allowed(self._call)

@@ -5,18 +5,25 @@ A catalog, queries and a predicate enter, ranked hits leave. Ranking is the busi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
+import anyio
 import anyio.to_thread
 from pydantic import BaseModel, Field
 
 from mcp_gateway.catalog import Allowed, Catalog, CatalogEntry, Kind
 from mcp_gateway.catalog.signature import first_line, signature
+from mcp_gateway.events import CatalogChanged, Event
+from mcp_gateway.llm.embeddings import Embeddings
+from mcp_gateway.llm.retrieval import RetrievalService
 from mcp_gateway.retrieval import Document, Hit, Index, schema_text
 
 MAX_DESCRIPTION_CHARS = 300
 """Enough to choose by; the whole text is in the listing (our choice)."""
+
+MIXED_AT_ONCE = 100
+"""Documents whose vectors are compared on the event loop: 2 ms for each query (measured, 384 numbers, 2026-11)."""
 
 
 class CatalogHit(BaseModel):
@@ -31,13 +38,41 @@ class CatalogHit(BaseModel):
     signature: str = Field(description="Name and arguments of a tool or prompt; the URI of a resource.")
     score: float
 
+    def line(self) -> str:
+        """For a reader: what it is, and below that what it does."""
+        return f"[{self.rank}] {self.kind} {self.signature}\n    {self.description}".rstrip()
+
 
 class CatalogSearch:
-    """Keeps the index of the newest catalog it saw."""
+    """Keeps the index of the newest catalog it saw; `embeddings` mix meaning into its answers, where there are any."""
 
-    def __init__(self) -> None:
+    def __init__(self, embeddings: Embeddings | None = None) -> None:
         self._catalog: Catalog | None = None
         self._index: Index[CatalogEntry] = Index.build(())
+        self._embeddings = embeddings or Embeddings(RetrievalService)
+        self._changed = anyio.Event()
+
+    async def run(self, catalog: Callable[[], Catalog]) -> None:
+        """Have the passages of each catalog embedded, one after the other, until cancelled.
+
+        Without embeddings nothing is done beforehand: the first search builds the index.
+        """
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._embeddings.run)
+            while True:
+                self._changed = anyio.Event()
+                if self._embeddings.are_configured:
+                    await self._newest(catalog())
+                await self._changed.wait()
+
+    def hear(self, event: Event) -> None:
+        if isinstance(event, CatalogChanged):
+            self._changed.set()
+
+    def renew(self) -> None:
+        """The model in force may be another one."""
+        self._embeddings.renew()
+        self._changed.set()
 
     async def search(
         self, catalog: Catalog, kinds: Sequence[Kind], queries: Sequence[str], limit: int, allowed: Allowed
@@ -50,7 +85,16 @@ class CatalogSearch:
             route = document.subject.route
             return route.kind in wanted and allowed(route)
 
-        return [_hit(hit) for hit in index.search(queries, limit, accepts)]
+        vectors = await self._embeddings.vectors(queries)
+        if vectors is None or len(index.documents) <= MIXED_AT_ONCE:
+            return [_hit(hit) for hit in index.search(queries, limit, accepts, vectors)]
+        return [_hit(hit) for hit in await anyio.to_thread.run_sync(index.search, queries, limit, accepts, vectors)]
+
+    async def score(self, catalog: Catalog, question: str) -> float:
+        """How well the best tool fits by its words, from 0 to 1; meaning only says which tool is nearest."""
+        index = await self._newest(catalog)
+        hits = index.search(question, 1, lambda document: document.subject.route.kind is Kind.TOOL)
+        return hits[0].score if hits else 0.0
 
     async def _newest(self, catalog: Catalog) -> Index[CatalogEntry]:
         """Searches that meet a new catalog together may build its index twice; that costs time and nothing else."""
@@ -58,6 +102,7 @@ class CatalogSearch:
             return self._index
         index = await anyio.to_thread.run_sync(_index, catalog)
         self._catalog, self._index = catalog, index
+        self._embeddings.want(index.passages)
         return index
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
-from mcp_gateway.builtin.catalog_search import CatalogHit, CatalogSearch
+from mcp_gateway.builtin.catalog_search import CatalogHit
 from mcp_gateway.builtin.functions import Arguments, Builtin, Context, Result, builtin
 from mcp_gateway.builtin.providers import Found, Source, Web, WebSearch, sources
 from mcp_gateway.builtin.providers.chain import NO_PROVIDER
@@ -99,7 +99,7 @@ class SearchResult(Result):
 
 def _line(hit: CatalogHit | WebHit) -> str:
     if isinstance(hit, CatalogHit):
-        return f"[{hit.rank}] {hit.kind} {hit.signature}\n    {hit.description}".rstrip()
+        return hit.line()
     dated = f" ({hit.published})" if hit.published else ""
     return f"[{hit.rank}] {hit.title}{dated}\n    {hit.url}\n    {hit.snippet}".rstrip()
 
@@ -108,7 +108,6 @@ def search_tool(settings: SearchTool, services: Services) -> Builtin:
     """The tool, with the providers of the configuration, or those that the environment makes available."""
     configured = [_source(provider) for provider in settings.providers]
     web = WebSearch(sources(configured, services.environ), Web(services.environ))
-    catalog = CatalogSearch()
 
     @builtin(title="Search", readOnlyHint=True, destructiveHint=False, idempotentHint=True, openWorldHint=True)
     async def search(arguments: SearchArguments, context: Context) -> SearchResult:
@@ -121,7 +120,7 @@ def search_tool(settings: SearchTool, services: Services) -> Builtin:
         queries = arguments.queries or [arguments.query or ""]
         limit = arguments.limit or settings.limit
         offered = (
-            await catalog.search(
+            await services.index.search(
                 await services.catalog(), _KINDS[arguments.kind], queries, limit, services.allowed(context.call)
             )
             if _KINDS[arguments.kind]

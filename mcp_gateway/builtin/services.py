@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mcp_gateway.builtin.catalog_search import CatalogSearch
 from mcp_gateway.builtin.parking import Parking
 from mcp_gateway.call import Call, Sink
 from mcp_gateway.catalog import Allowed, Catalog
@@ -31,7 +32,7 @@ class Services:
     """`catalog` gives the merged view, once it is worth showing; `allowed` says what of it a call's principal may see.
 
     `environ` is where search keys and proxies are looked up. `route` is the gateway's one path. `model` gives the
-    language model in force, `llm` its section of the configuration. `parking` outlives a reload.
+    language model in force, `llm` its section of the configuration. `index` and `parking` outlive a reload.
     """
 
     catalog: Callable[[], Awaitable[Catalog]] = _empty
@@ -41,4 +42,5 @@ class Services:
     route: Callable[[Call, Sink], Awaitable[Raw]] = _nowhere
     model: Callable[[], LLMService] = RetrievalService
     llm: Callable[[], Llm] = Llm
+    index: CatalogSearch = field(default_factory=CatalogSearch)
     parking: Parking[Any] = field(default_factory=Parking)

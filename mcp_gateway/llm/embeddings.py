@@ -48,15 +48,19 @@ class Embeddings:
         self._first_pause_s = first_pause_s
         self._wanted: tuple[str, ...] = ()
         self._woken = anyio.Event()
-        self.renew()
+        self._begin(service())
 
     @property
     def are_configured(self) -> bool:
         return self._service.capabilities.embeddings
 
     def renew(self) -> None:
-        """Take the service in force; vectors of another one mean something else."""
-        self._service = self._in_force()
+        """Take the service in force, when it is another one than before: its vectors mean something else."""
+        if self._in_force() is not self._service:
+            self._begin(self._in_force())
+
+    def _begin(self, service: LLMService) -> None:
+        self._service = service
         self._known: dict[str, Vector] = {}
         self._failed: tuple[str, ...] = ()
         self._pause_s = self._first_pause_s

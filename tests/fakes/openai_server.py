@@ -69,6 +69,8 @@ class OpenAIServer:
     server: ScriptedServer
     bodies: list[dict[str, Any]] = field(default_factory=list)
     embedded: list[list[str]] = field(default_factory=list)
+    embed: Callable[[str], list[float]] = lambda text: [float(len(text)), 1.0]
+    embedding_fault: Turn | None = None
 
     @property
     def url(self) -> str:
@@ -111,8 +113,11 @@ async def openai_server(script: Sequence[Turn] | Brain) -> AsyncIterator[OpenAIS
 async def _embed(body: dict[str, Any], wire: Wire, told: OpenAIServer) -> None:
     assert body["encoding_format"] == "float"
     told.embedded.append(body["input"])
+    if told.embedding_fault is not None:
+        await _say(told.embedding_fault, body, wire)
+        return
     vectors = [
-        {"object": "embedding", "index": index, "embedding": [float(len(text)), 1.0]}
+        {"object": "embedding", "index": index, "embedding": told.embed(text)}
         for index, text in enumerate(body["input"])
     ]
     await wire.json({"object": "list", "model": body["model"], "data": vectors[::-1], "usage": {}})
