@@ -23,7 +23,8 @@ from mcp.server.runner import serve_dual_era_loop
 
 from mcp_gateway.builtin import MCPFunctions, Services, enabled
 from mcp_gateway.builtin.catalog_search import CatalogSearch
-from mcp_gateway.call import Call, Client
+from mcp_gateway.builtin.finder import finders
+from mcp_gateway.call import UNSELECTED, Call, Client, Selection
 from mcp_gateway.catalog import Catalog, Kind
 from mcp_gateway.config import Config, ahead, folders, load_config
 from mcp_gateway.config.watch import changes, signature, sources
@@ -54,7 +55,16 @@ from mcp_gateway.upstream.lifecycle import State
 from mcp_gateway.upstream.manager import MCPAgentManager
 from mcp_gateway.upstream.snapshot import Snapshot
 from mcp_gateway.wire import loads
-from mcp_gateway.wiring import caching, definitions, http_rules, kept_answers, model_settings, surface, transport
+from mcp_gateway.wiring import (
+    caching,
+    check_profile,
+    definitions,
+    http_rules,
+    kept_answers,
+    model_settings,
+    surface,
+    transport,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -68,9 +78,21 @@ SAVE_AFTER_S = 1.0
 class App:
     """Everything of one process, put together from one configuration."""
 
-    def __init__(self, config: Config, *, environ: Mapping[str, str], log_level: str | None = None) -> None:
-        """`log_level` overrides the configured one."""
+    def __init__(
+        self,
+        config: Config,
+        *,
+        environ: Mapping[str, str],
+        log_level: str | None = None,
+        selection: Selection = UNSELECTED,
+    ) -> None:
+        """`log_level` overrides the configured one; `selection` is what clients get that ask for nothing else.
+
+        Raises BadConfig when there is no such profile.
+        """
+        check_profile(config, selection.profile)
         self.config = config
+        self._selection = selection
         self.reload_error: str | None = None
         self._started_with = config
         self._read_from = signature(sources(config, environ))
@@ -100,6 +122,7 @@ class App:
         self.models.configure(config.llm.provider, model_settings(config))
         self._services = Services(
             self._settled_catalog,
+            allowed=lambda call: self.gateway.showcase.view(call.client.selection),
             sandbox=self.sandbox,
             environ=environ,
             route=lambda call, sink: self.gateway.route(call, sink),
@@ -117,13 +140,14 @@ class App:
             self.functions,
             self.events,
             surface(config, self._names.load(config.servers)),
+            MCPFunctions(finders(self._services)),
             middleware=[
                 self.heartbeat,  # outermost: silence is broken whatever the layers below wait for
                 self._cached,  # innermost: whoever may not make a call may not have its kept answer either
             ],
         )
         self.sessions = Sessions(self.gateway)
-        self.endpoint = Endpoint(self.gateway, self.sessions)
+        self.endpoint = Endpoint(self.gateway, self.sessions, selection)
         self.events.subscribe(self.sessions.hear)
         self.events.subscribe(self._cached.hear)
         self.events.subscribe(self._services.index.hear)
@@ -244,6 +268,7 @@ class App:
             config = load_config(self.config.path, environ=self._environ)
             if refused := ahead.refusals(config):
                 return self._refuse_reload("\n".join(refused))
+            check_profile(config, self._selection.profile)
             defined = self._define(config)
             self.models.configure(config.llm.provider, model_settings(config))
         except BadConfig as bad:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from enum import StrEnum
+from typing import Any, Final, Protocol
 
 from mcp_gateway.catalog.route import Route
 from mcp_gateway.errors import METHOD_NOT_FOUND, RpcError
@@ -16,7 +17,30 @@ from mcp_gateway.revisions import LATEST_MODERN, is_modern
 from mcp_gateway.security.principal import LOCAL, Principal
 from mcp_gateway.wire import Raw, RawParams
 
-__all__ = ["QUIET", "Call", "Client", "Sink"]
+__all__ = ["QUIET", "UNSELECTED", "Call", "Client", "Mode", "Selection", "Sink"]
+
+
+class Mode(StrEnum):
+    """What a tool list holds: everything, a small surface with search, or whichever the sizes suggest."""
+
+    AUTO = "auto"
+    ALL = "all"
+    SEARCH = "search"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a client asked for by its address, or whoever started the gateway by a flag; None leaves it open."""
+
+    profile: str | None = None
+    mode: Mode | None = None
+
+    def over(self, default: Selection) -> Selection:
+        """This, with what it leaves open from the default."""
+        return Selection(self.profile or default.profile, self.mode or default.mode)
+
+
+UNSELECTED: Final = Selection()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +57,7 @@ class Client:
     info: Mapping[str, Any] | None = None
     session: str | None = None
     door: str = "internal"
+    selection: Selection = UNSELECTED
 
     @property
     def modern(self) -> bool:

@@ -19,6 +19,7 @@ import anyio.abc
 
 from mcp_gateway import bridge
 from mcp_gateway.builtin import MCPFunctions
+from mcp_gateway.builtin.finder import FINDERS, READ_TOOL, SURFACE, reads_only, unwrap
 from mcp_gateway.call import QUIET, Call, Client, Sink
 from mcp_gateway.catalog import (
     Catalog,
@@ -27,6 +28,7 @@ from mcp_gateway.catalog import (
     Route,
     SeenUris,
     ServerRules,
+    View,
     check_cursor,
     diff,
     result_uris,
@@ -47,6 +49,7 @@ from mcp_gateway.events import CatalogChanged, Event, Events, OfferChanged
 from mcp_gateway.middleware import Middleware, chain
 from mcp_gateway.revisions import LOG_LEVELS
 from mcp_gateway.security.principal import Principal
+from mcp_gateway.showcase import Showcase, ShowRules
 from mcp_gateway.upstream.agent import MCPAgent
 from mcp_gateway.upstream.manager import MCPAgentManager
 from mcp_gateway.wire import Malformed, Raw, RawParams, encode, fields, loads
@@ -83,9 +86,10 @@ _NO_COMPLETION = Raw(b'{"completion":{"values":[]}}')
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """What the configuration says of names and schemas."""
+    """What the configuration says of names and schemas, and of who is shown what."""
 
     expose: ExposeRules = field(default_factory=ExposeRules)
+    show: ShowRules = field(default_factory=ShowRules)
     servers: Mapping[str, ServerRules] = field(default_factory=dict)
 
 
@@ -98,16 +102,20 @@ class Gateway:
         functions: MCPFunctions,
         events: Events,
         surface: Surface,
+        finders: MCPFunctions,
         middleware: Sequence[Middleware] = (),
     ) -> None:
+        """`finders` run the tools of search mode, which are not in the catalog."""
         self.upstreams = upstreams
         self.functions = functions
         self.events = events
+        self.showcase = Showcase(surface.show, finders)
         self._surface = surface
         self._walk = chain(middleware, self._deliver)
         self._seen = SeenUris()
         self._catalog = Catalog.build((), builtins=functions.definitions)
         self._announced = self._catalog
+        self._announced_show = surface.show
         self._stale = True
         self._offers_changed = anyio.Event()
         self._subscribers: dict[Subscription, set[str]] = {}
@@ -134,7 +142,7 @@ class Gateway:
         call.sink = sink
         if (kind := LISTINGS.get(call.method)) is not None:
             return await self.listing(kind, call)
-        call.route = await self._resolve_in_time(call)
+        call.route = await self._target(call)
         try:
             return await self._walk(call)
         except CallerError:
@@ -143,6 +151,18 @@ class Gateway:
             if call.method != "tools/call":
                 raise
             return self._failed(call, failure)
+
+    async def _target(self, call: Call) -> Route | None:
+        """Where the call leads; one that stands for another becomes the other. Raises UnknownName, InvalidParams."""
+        delegate = unwrap(call)
+        if delegate is None:
+            return await self._resolve_in_time(call)
+        if call.params["name"] in SURFACE:
+            raise self._unknown(Kind.TOOL, call.params["name"], self.showcase.view(call.client.selection))
+        route = await self._resolve_in_time(call)
+        if delegate == READ_TOOL and route is not None and not reads_only(self.catalog, route.exposed):
+            raise InvalidParams(f"{route.exposed} does not say that it only reads; use call_tool")
+        return route
 
     async def _resolve_in_time(self, call: Call) -> Route | None:
         """As `_resolve`; a name that a server never heard of so far may bring is waited for (design, decision 3)."""
@@ -159,39 +179,44 @@ class Gateway:
 
     def _resolve(self, call: Call) -> Route | None:
         """The route of the call's target; None for methods that name none. Raises UnknownName, InvalidParams."""
+        view = self.showcase.view(call.client.selection)
         match call.method:
             case "tools/call":
-                return self._named(Kind.TOOL, call.params)
+                return _finder(call.params) or self._named(Kind.TOOL, call.params, view)
             case "prompts/get":
-                return self._named(Kind.PROMPT, call.params)
+                return self._named(Kind.PROMPT, call.params, view)
             case "resources/read" | "resources/subscribe" | "resources/unsubscribe":
-                return self._owner(_text(call.params, "uri"))
+                return self._owner(_text(call.params, "uri"), view)
             case "completion/complete":
-                return self._reference(call.params)
+                return self._reference(call.params, view)
         return None
 
-    def _named(self, kind: Kind, params: RawParams) -> Route:
+    def _named(self, kind: Kind, params: RawParams, view: View) -> Route:
         name = _text(params, "name")
         route = self.catalog.find(kind, name)
-        if route is None:
-            raise UnknownName(kind, name, nearest=self.catalog.nearest(kind, name))
+        if route is None or not view(route):
+            raise self._unknown(kind, name, view)
         return route
 
-    def _owner(self, uri: str) -> Route:
+    def _unknown(self, kind: Kind, name: str, view: View) -> UnknownName:
+        return UnknownName(kind, name, nearest=self.catalog.nearest(kind, name, view))
+
+    def _owner(self, uri: str, view: View) -> Route:
         route = self.catalog.owner(uri, self._seen)
-        if route is None:
+        if route is None or not view(route):
             raise UnknownName(Kind.RESOURCE, uri)
         return route
 
-    def _reference(self, params: RawParams) -> Route:
+    def _reference(self, params: RawParams, view: View) -> Route:
         try:
             reference = fields(encode(params.get("ref")))
         except Malformed:
             raise InvalidParams("completion/complete needs a ref object") from None
         if loads(reference.get("type", b'""')) == "ref/prompt":
-            return self._named(Kind.PROMPT, dict(reference))
+            return self._named(Kind.PROMPT, dict(reference), view)
         uri = _text(dict(reference), "uri")
-        return self.catalog.find(Kind.TEMPLATE, uri) or self._owner(uri)
+        template = self.catalog.find(Kind.TEMPLATE, uri)
+        return template if template is not None and view(template) else self._owner(uri, view)
 
     async def _deliver(self, call: Call) -> Raw:
         """The end of the path: a built-in, or an upstream."""
@@ -200,7 +225,8 @@ class Gateway:
         if call.route is None:
             return await self._vendor(call)
         if call.route.server is None:
-            return bridge.shaped(await self.functions.call(call), call)
+            functions = self.showcase.finders if call.route.exposed in FINDERS else self.functions
+            return bridge.shaped(await functions.call(call), call)
         if call.method in ("resources/subscribe", "resources/unsubscribe"):
             return await self._subscription(call)
         if call.method == "completion/complete" and not self._completes(call.route.server):
@@ -237,7 +263,7 @@ class Gateway:
         """
         owner = self._vendor_owners.get(call.method)
         candidates = [owner] if owner is not None else [agent.name for agent in self.upstreams.agents if agent.link]
-        for server in candidates:
+        for server in filter(self.showcase.view(call.client.selection).admits_server, candidates):
             agent = self.upstreams.agent_for(server, call.client, call.principal)
             try:
                 raw = await agent.call(lambda link, sink: bridge.relay(link, call, sink), call.sink)
@@ -255,7 +281,7 @@ class Gateway:
         """Pass on what a legacy client says unasked: changed roots to every legacy upstream it uses, a method that no
         specification names to the upstreams that know the client's vendor. What an upstream makes of it is its own.
         """
-        for server in self._hearers(method):
+        for server in filter(self.showcase.view(client.selection).admits_server, self._hearers(method)):
             link = self.upstreams.agent_for(server, client, principal).link
             if link is not None and not link.session.modern:
                 with suppress(GatewayError):
@@ -382,7 +408,7 @@ class Gateway:
         """
         check_cursor(call.params)
         await self.settled()
-        return self.catalog.listing(kind, call.client.revision)
+        return self.showcase.listing(kind, call.client, self.catalog)
 
     async def settled(self) -> None:
         """Wait for servers never heard of yet, until FIRST_LISTING_WAIT_S after the first listing of this process.
@@ -400,8 +426,9 @@ class Gateway:
             await self.functions.settled()
 
     def configure(self, surface: Surface) -> None:
-        """Take over changed rules about names and schemas."""
+        """Take over changed rules about names and schemas, and about who is shown what."""
         self._surface = surface
+        self.showcase.rules = surface.show
         self._expire()
 
     def _hear(self, event: Event) -> None:
@@ -427,11 +454,24 @@ class Gateway:
             await self._offers_changed.wait()
             await anyio.sleep(CATALOG_DEBOUNCE_S)
             self._offers_changed = anyio.Event()
-            kinds = diff(self._announced, self.catalog)
-            self._announced = self.catalog
+            kinds = diff(self._announced, self.catalog) | self._shown_otherwise()
+            self._announced, self._announced_show = self.catalog, self.showcase.rules
             self._vendor_owners.clear()
             if kinds:
                 self.events.publish(CatalogChanged(kinds))
+
+    def _shown_otherwise(self) -> frozenset[str]:
+        """Which lists may differ although the catalog is the same: the rules of who is shown what have changed."""
+        old, new = self._announced_show, self.showcase.rules
+        if old.profiles != new.profiles:
+            return frozenset({"tools", "prompts", "resources"})
+        return frozenset() if old == new else frozenset({"tools"})
+
+
+def _finder(params: RawParams) -> Route | None:
+    """The route of a tool that only search mode lists, wherever it is called from."""
+    name = _text(params, "name")
+    return Route(Kind.TOOL, None, name, name) if name in FINDERS else None
 
 
 def _text(params: RawParams, name: str) -> str:

@@ -9,13 +9,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mcp_gateway.cache import Scope, TieredCache, open_cache
-from mcp_gateway.catalog import ExposeRules, Order, Prefix, SchemaCompat, ServerRules, StickyNames
+from mcp_gateway.call import Mode
+from mcp_gateway.catalog import ExposeRules, Filter, Order, Prefix, SchemaCompat, ServerRules, StickyNames, View
 from mcp_gateway.config import Config, ahead
 from mcp_gateway.downstream.http import HttpRules
 from mcp_gateway.downstream.server import Transport
+from mcp_gateway.errors import BadConfig
 from mcp_gateway.gateway import Surface
 from mcp_gateway.llm import Settings
 from mcp_gateway.middleware.cache_rules import Caching
+from mcp_gateway.showcase import Profile, ShowRules
 from mcp_gateway.upstream.define import credential, define
 from mcp_gateway.upstream.definition import Definition
 from mcp_gateway.upstream.wall import Choose
@@ -58,7 +61,7 @@ def definitions(config: Config, environ: Mapping[str, str], choose: Choose) -> l
 
 
 def surface(config: Config, given: StickyNames) -> Surface:
-    """What the configuration says of names and schemas, in the catalog's terms; `given` are the names given out."""
+    """What the configuration says of names, schemas and who is shown what; `given` are the names given out."""
     expose = config.expose
     return Surface(
         expose=ExposeRules(
@@ -68,6 +71,7 @@ def surface(config: Config, given: StickyNames) -> Surface:
             order=Order(expose.order),
             sticky={key: name for key, name in given.items() if key[1] in config.servers},
         ),
+        show=show_rules(config),
         servers={
             name: ServerRules(
                 prefix=server.prefix,
@@ -79,6 +83,32 @@ def surface(config: Config, given: StickyNames) -> Surface:
             for name, server in config.servers.items()
         },
     )
+
+
+def show_rules(config: Config) -> ShowRules:
+    """Who is shown what."""
+    expose = config.expose
+    return ShowRules(
+        mode=Mode(expose.mode),
+        max_tools=expose.max_tools,
+        max_tokens=expose.max_tokens,
+        pinned=expose.pinned,
+        clients={name: Mode(rule.mode) for name, rule in expose.clients.items()},
+        profiles={
+            name: Profile(
+                view=View((Filter(profile.servers, tools=profile.tools.allow, deny_tools=profile.tools.deny),)),
+                mode=None if profile.mode is None else Mode(profile.mode),
+            )
+            for name, profile in config.profiles.items()
+        },
+    )
+
+
+def check_profile(config: Config, name: str | None) -> None:
+    """Raises BadConfig when a profile that is to be served is not in the file."""
+    if name is not None and name not in config.profiles:
+        known = ", ".join(config.profiles) or "none"
+        raise BadConfig(f"{config.path.name}: profiles.{name}: there is no such profile; known: {known}")
 
 
 def caching(config: Config) -> dict[str, Caching]:

@@ -139,7 +139,7 @@ class MCPFunctions:
         tool = self._builtins.get(call.route.name)
         if tool is None:
             raise UnknownName("tool", call.route.exposed)
-        arguments = _validated(tool, call.params.get("arguments"))
+        arguments = validated(tool, call.params.get("arguments"))
         context = Context(call, self._settings.get(tool.name), self._health)
         try:
             return _tool_result(await tool.function(arguments, context))
@@ -147,7 +147,8 @@ class MCPFunctions:
             return _input_required(asked)
 
 
-def _validated(tool: Builtin, arguments: Any) -> BaseModel:
+def validated(tool: Builtin, arguments: Any) -> BaseModel:
+    """The arguments as the tool's model. Raises InvalidParams, which names each field."""
     encoded = encode(arguments)
     try:
         return tool.arguments.model_validate_json(b"{}" if encoded == b"null" else encoded)

@@ -14,12 +14,10 @@ from typing import Any, Final
 import anyio
 import click
 
+from mcp_gateway.catalog import BYTES_PER_TOKEN
 from mcp_gateway.cli.gateway import gateway
 from mcp_gateway.cli.options import common
 from mcp_gateway.cli.output import Output, answer, say
-
-BYTES_PER_TOKEN: Final = 4
-"""Calibrated with GPT-3's tokenizer on 591 public tool definitions (2026-11-24): 3.9; 3.1 where schemas are large."""
 
 SEARCH_MODE_BYTES: Final = 2_400
 """What `search_tools`, `describe_tools`, `call_tool` and `read_tool` add to the list in search mode; an estimate."""

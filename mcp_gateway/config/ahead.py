@@ -6,7 +6,7 @@ A row goes away with the change that makes its setting work.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final
 
 from pydantic import BaseModel
@@ -21,13 +21,11 @@ REFUSED: Final[tuple[tuple[str, Callable[[Config], bool]], ...]] = (
     ("auth.signatures.required", lambda config: config.auth.signatures.required),
     ("limits.rate", lambda config: config.limits.rate is not None),
     ("security.require_pinned", lambda config: config.security.require_pinned),
-    ("profiles", lambda config: bool(config.profiles)),
     ("cluster", lambda config: config.cluster.redis is not None),
 )
 """Path -> whether the file asks for protection, or for a shape of service, that is not there yet."""
 
-IGNORED: Final = ("expose.clients", "expose.pinned", "observability.calls", "observability.otlp")
-IGNORED_MODES: Final = frozenset({"search"})
+IGNORED: Final = ("observability.calls", "observability.otlp")
 
 
 def refusals(config: Config) -> tuple[str, ...]:
@@ -50,13 +48,8 @@ def told(config: Config) -> tuple[str, ...]:
 
 def notes(config: Config) -> tuple[str, ...]:
     """A line for each setting that is read and has no effect yet."""
-    return tuple(f"{config.path.name}: {path}: read, but without effect in this version" for path in _ignored(config))
-
-
-def _ignored(config: Config) -> Iterator[str]:
-    yield from (path for path in IGNORED if _is_set(config, path))
-    if config.expose.mode in IGNORED_MODES:
-        yield "expose.mode"
+    ignored = (path for path in IGNORED if _is_set(config, path))
+    return tuple(f"{config.path.name}: {path}: read, but without effect in this version" for path in ignored)
 
 
 def _is_set(config: Config, path: str) -> bool:

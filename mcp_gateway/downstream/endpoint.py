@@ -21,9 +21,10 @@ from mcp.server.subscriptions import ListenHandler
 from mcp.shared.exceptions import MCPError
 
 from mcp_gateway import __version__
-from mcp_gateway.call import Call, Client
+from mcp_gateway.call import UNSELECTED, Call, Client, Selection
 from mcp_gateway.catalog import Kind
 from mcp_gateway.downstream.inflight import InFlight
+from mcp_gateway.downstream.selection import selection_of
 from mcp_gateway.downstream.sessions import Sessions
 from mcp_gateway.downstream.sink import SdkSink
 from mcp_gateway.errors import INVALID_REQUEST, GatewayError, InternalError, RpcError, UpstreamProtocolError, to_rpc
@@ -67,8 +68,11 @@ _request_numbers = count(1)
 class Endpoint:
     """One `mcp.server.lowlevel.Server` for all doors."""
 
-    def __init__(self, gateway: Gateway, sessions: Sessions) -> None:
+    def __init__(self, gateway: Gateway, sessions: Sessions, selection: Selection = UNSELECTED) -> None:
+        """`selection` is what clients get that ask for nothing else."""
         self._gateway = gateway
+        self.selection = selection
+        self._profiles: dict[str, str | None] = {}
         self._sessions = sessions
         self.server: Server[Any] = Server(
             NAME,
@@ -149,9 +153,21 @@ class Endpoint:
                 capabilities=meta.get(CLIENT_CAPABILITIES) or {},
                 info=meta.get(CLIENT_INFO),
                 door=_door(context),
+                selection=self._selected(context),
             )
         client: Client = context.session._connection.state[_CLIENT]
         return client
+
+    def _selected(self, context: Context) -> Selection:
+        marked = None if context.request is None else selection_of(context.request.scope)
+        return marked or self.selection
+
+    def has_profile(self, name: str | None) -> bool:
+        return name is None or name in self._gateway.showcase.rules.profiles
+
+    def belongs(self, session: str, profile: str | None) -> bool:
+        """Whether a session may be used under the profile's address; an unknown one is the transport's business."""
+        return self._profiles.get(session, profile) == profile
 
     # -- what is the SDK's ---------------------------------------------------------------------------------------
 
@@ -161,7 +177,8 @@ class Endpoint:
         result = await call_next(context)
         if context.method in ("initialize", "server/discover") and isinstance(result, dict):
             result["capabilities"] = self._capabilities(is_modern(context.protocol_version))
-            if (instructions := self._gateway.catalog.instructions) is not None:
+            view = self._gateway.showcase.view(self._selected(context))
+            if (instructions := self._gateway.catalog.instructions_for(view)) is not None:
                 result["instructions"] = instructions
         if context.method == "initialize" and isinstance(result, dict):
             self._open_session(context, result["protocolVersion"])
@@ -183,12 +200,15 @@ class Endpoint:
             info=params.get("clientInfo"),
             session=key,
             door=_door(context),
+            selection=self._selected(context),
         )
         connection.state[_CLIENT] = client
+        self._profiles[key] = client.selection.profile
         if known is None:
             connection.exit_stack.callback(self._close_session, client)
 
     def _close_session(self, client: Client) -> None:
+        self._profiles.pop(client.key, None)
         self._sessions.leave(client)
         self._gateway.release(client)
 

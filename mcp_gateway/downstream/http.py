@@ -1,4 +1,4 @@
-"""The HTTP doors as one ASGI application: `/mcp`, `/sse` with `/messages/`, REST, and health.
+"""The HTTP doors as one ASGI application: `/mcp` and `/mcp/{profile}`, `/sse` with `/messages/`, REST, and health.
 
 Streamable HTTP and HTTP+SSE are the SDK's transports around the one `Endpoint`; this
 module only hangs them at their paths, behind the guard.
@@ -25,8 +25,11 @@ from mcp_gateway.downstream import rest
 from mcp_gateway.downstream.endpoint import Endpoint
 from mcp_gateway.downstream.guard import Guard
 from mcp_gateway.downstream.screen import Screen
+from mcp_gateway.downstream.selection import Selecting
 from mcp_gateway.errors import http_body
 from mcp_gateway.gateway import Gateway
+
+_MCP_METHODS = ["GET", "POST", "DELETE"]
 
 _RENAMING_BYTES = 256
 """What a message may grow by under an id of ours, after its size was checked."""
@@ -54,15 +57,13 @@ def http_app(gateway: Gateway, endpoint: Endpoint, rules: HttpRules, process: re
     )
     sse = SseServerTransport("/messages/", max_request_body_size=rules.max_body_bytes + _RENAMING_BYTES)
     screened = partial(Screen, max_body_bytes=rules.max_body_bytes)
+    mcp = Selecting(screened(manager.handle_request), endpoint)
     app = Starlette(
         routes=_under(
             rules.base_path,
             [
-                Route(
-                    "/mcp",
-                    _Asgi(Screen(manager.handle_request, rules.max_body_bytes)),
-                    methods=["GET", "POST", "DELETE"],
-                ),
+                Route("/mcp", _Asgi(mcp), methods=_MCP_METHODS),
+                Route("/mcp/{profile}", _Asgi(mcp), methods=_MCP_METHODS),
                 Route("/sse", _Asgi(_sse_door(endpoint, sse)), methods=["GET"]),
                 Mount("/messages", app=screened(sse.handle_post_message)),
                 Mount(rest.PREFIX, routes=rest.routes(gateway, process, endpoint.in_flight, rules.max_body_bytes)),

@@ -37,7 +37,6 @@ def test_a_file_of_defaults_is_neither_refused_nor_remarked_on(tmp_path: Path) -
         ("auth: {signatures: {required: true}}", "auth.signatures.required"),
         ("limits: {rate: 20/s}", "limits.rate"),
         ("security: {require_pinned: true}", "security.require_pinned"),
-        ("profiles: {a: {}}", "profiles"),
         ("cluster: {redis: 'redis://127.0.0.1'}", "cluster"),
     ],
 )
@@ -63,9 +62,6 @@ def test_a_server_that_asks_for_missing_protection_is_left_out(tmp_path: Path, e
 @pytest.mark.parametrize(
     ("text", "path"),
     [
-        ("expose: search", "expose.mode"),
-        ("expose: {pinned: [a]}", "expose.pinned"),
-        ("expose: {clients: {claude-code: {mode: all}}}", "expose.clients"),
         ("observability: {calls: {keep: 1d}}", "observability.calls"),
     ],
 )
