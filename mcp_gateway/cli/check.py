@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
+import mcp_gateway
 from mcp_gateway.cli.options import common, config_path
 from mcp_gateway.cli.output import Output, answer, note, say
-from mcp_gateway.config import ahead, json_schema, load_config
+
+_SCHEMA = Path(mcp_gateway.__file__).parent / "config" / "gateway.schema.json"
+"""Made by `mcp_gateway.config.schema`, which a quick answer cannot wait for."""
 
 
 @click.command("validate")
@@ -18,6 +22,8 @@ from mcp_gateway.config import ahead, json_schema, load_config
 @common
 def validate(output: Output, file: Path | None) -> None:
     """Check a configuration file; every problem is told with file:line:col. Exits with 78 when it is bad."""
+    from mcp_gateway.config import ahead, load_config
+
     path = config_path(replace(output, config=file or output.config))
     config = load_config(path, environ=os.environ)
     if output.as_json:
@@ -41,7 +47,7 @@ def validate(output: Output, file: Path | None) -> None:
 @common
 def schema(output: Output) -> None:
     """Print the JSON Schema of the configuration file, for editors."""
-    answer(json_schema())
+    answer(json.loads(_SCHEMA.read_text(encoding="utf-8")))
 
 
 COMMANDS = {"validate": validate, "schema": schema}

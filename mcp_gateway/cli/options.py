@@ -12,7 +12,6 @@ from typing import Any
 import click
 
 from mcp_gateway.cli.output import Output
-from mcp_gateway.config import find_config
 from mcp_gateway.errors import CallerError
 
 Command = Callable[..., Any]
@@ -40,6 +39,8 @@ def common(command: Command) -> Command:
 
 def config_path(output: Output) -> Path:
     """The configuration file to use. Raises NoSuchFile."""
+    from mcp_gateway.config import find_config
+
     found = find_config(output.config, environ=os.environ, folder=Path.cwd())
     if found is None:
         raise NoSuchFile("no configuration file: write ./gateway.yaml, or name one with -c FILE")

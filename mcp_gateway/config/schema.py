@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from pathlib import Path
+from typing import Any, Final
 
 from mcp_gateway.config.hosts import HOST_KEYS, HOST_ROOT_KEYS, RENAMED, TOOL_LISTS, TYPES
 from mcp_gateway.config.model import Settings
 from mcp_gateway.config.roots import SERVER_KEYS
 from mcp_gateway.config.servers import HttpServer, SseServer, StdioServer
+
+FILE: Final = Path(__file__).with_name("gateway.schema.json")
+"""The schema as it is shipped, for editors and for the command line, which need not build it."""
 
 _REFERENCE = {"type": "string", "pattern": r"\$\{"}
 _STRING_LIST = {"type": "array", "items": {"type": "string"}}
@@ -90,3 +95,13 @@ def _either(schema: dict[str, Any], other: dict[str, Any], said: str) -> dict[st
 
 def _alias(schema: dict[str, Any], key: str) -> dict[str, Any]:
     return {**schema, "description": f"As {key}."}
+
+
+def shipped_text() -> str:
+    """What FILE has to hold."""
+    return json.dumps(json_schema(), ensure_ascii=False, indent=1) + "\n"
+
+
+def write() -> None:
+    """Make FILE anew; `scripts/format` does."""
+    FILE.write_text(shipped_text(), encoding="utf-8")

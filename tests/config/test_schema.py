@@ -11,6 +11,7 @@ import jsonschema  # type: ignore[import-untyped]  # ships no types
 import pytest
 import yaml
 from mcp_gateway.config import json_schema
+from mcp_gateway.config.schema import FILE, shipped_text
 
 from tests.config.test_hosts import CLAUDE, COPILOT, GEMINI, OPENCODE, ORIGINAL
 
@@ -75,3 +76,7 @@ def test_every_setting_is_explained() -> None:
     ]
 
     assert unexplained == []
+
+
+def test_the_shipped_schema_is_that_of_the_models() -> None:
+    assert FILE.read_text(encoding="utf-8") == shipped_text(), "scripts/format writes it anew"
