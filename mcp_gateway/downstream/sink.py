@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from typing import Any
+from typing import Any, Final
 
 import anyio
 from mcp.server.context import ServerRequestContext
@@ -17,7 +17,7 @@ from mcp.shared.dispatcher import DispatchContext
 from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.call import Call
-from mcp_gateway.errors import RpcError
+from mcp_gateway.errors import METHOD_NOT_FOUND, RpcError
 from mcp_gateway.revisions import LOG_LEVELS
 from mcp_gateway.wire import Malformed, Raw, RawParams, encode, loads
 
@@ -29,6 +29,9 @@ QUEUE = 256
 DRAIN_WITHIN_S = 5.0
 """How long an answer waits for the notifications before it (our choice)."""
 
+NEEDS: Final = {"sampling/createMessage": "sampling", "elicitation/create": "elicitation", "roots/list": "roots"}
+"""Question -> the capability without which no client may be asked it (2025-11-25, basic/lifecycle)."""
+
 
 class SdkSink:
     """One call's way back over the SDK's request-scoped channel."""
@@ -39,6 +42,7 @@ class SdkSink:
         self.owner = call.client.key
         self.token: str | int | None = token if isinstance(token, str | int) else None
         self.dropped = 0
+        self._capabilities = call.client.capabilities
         self._outbound: DispatchContext[Any] = context.session._request_outbound  # the SDK has no public raw channel
         self._log_level = call.log_level
         self._logs_unasked = not call.client.modern
@@ -61,6 +65,9 @@ class SdkSink:
         self._arrived.set()
 
     async def request(self, method: str, params: RawParams) -> Raw:
+        needed = NEEDS.get(method)
+        if needed is not None and needed not in self._capabilities:
+            raise RpcError.of(METHOD_NOT_FOUND, f"declined: the client did not declare {needed}")
         await self.drained()
         try:
             return Raw(encode(await self._outbound.send_raw_request(method, _plain(params))))

@@ -41,7 +41,8 @@ def sink_over(
 ) -> SdkSink:
     params = {} if token is None else {"_meta": {"progressToken": token}}
     context = SimpleNamespace(params=params, session=SimpleNamespace(_request_outbound=channel))
-    call = Call("tools/call", params, Client("me", revision=revision), log_level=log_level)
+    client = Client("me", revision=revision, capabilities={"roots": {}})
+    call = Call("tools/call", params, client, log_level=log_level)
     return SdkSink(cast(Any, context), call)
 
 
@@ -122,6 +123,15 @@ async def test_a_question_follows_what_was_said_before_it() -> None:
 
     assert loads(answer) == {"answer": 1.0}
     assert channel.sent == [("before", {}), ("roots/list", {"x": 1})]
+
+
+@pytest.mark.parametrize("method", ["sampling/createMessage", "elicitation/create"])
+async def test_a_client_is_not_asked_what_it_never_said_it_can_answer(method: str) -> None:
+    channel = Channel()
+    with pytest.raises(RpcError, match="did not declare"):
+        await sink_over(channel).request(method, {})
+
+    assert channel.sent == []
 
 
 async def test_a_refusal_keeps_its_code_and_data() -> None:
