@@ -7,6 +7,7 @@ server reaches the terminal. There is no colour, so none has to be switched off.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,10 @@ class Output:
     level: str | None = None
 
 
+_PLACED = re.compile(r"[^\n]+:\d+:\d+: ")
+"""What names its place, as editors and scripts look for it: at the start of the line."""
+
+
 def answer(value: Any) -> None:
     """An answer for programs: one JSON document on standard output."""
     click.echo(visible_json(json.dumps(value, ensure_ascii=False, indent=2)))
@@ -42,7 +47,7 @@ def note(text: str) -> None:
 
 
 def report(failure: GatewayError, *, as_json: bool) -> None:
-    """A failure on standard error: `error[code]: message`, or one JSON line."""
+    """A failure on standard error: `error[code]: message`, problems with their places as they are, or one JSON line."""
     report_as(failure.code, failure.message, failure.server, as_json=as_json)
 
 
@@ -51,4 +56,4 @@ def report_as(code: str, message: str, server: str | None = None, *, as_json: bo
         body = {"code": code, "message": message, "server": server}
         note(json.dumps({"error": body}, ensure_ascii=False))
     else:
-        note(f"error[{code}]: {message}")
+        note(message if _PLACED.match(message) else f"error[{code}]: {message}")

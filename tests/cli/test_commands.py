@@ -106,8 +106,10 @@ def test_a_bad_configuration_exits_with_78_and_its_places(tmp_path: Path, argume
     done = run(tmp_path, *arguments)
 
     assert (done.status, done.out) == (78, "")
-    assert "gateway.yaml:2:9: mcpServers.box.comand: unknown key, did you mean 'command'?" in done.err
-    assert "gateway.yaml:3:1: servr: unknown key, did you mean 'server'?" in done.err
+    assert done.err.splitlines() == [
+        "gateway.yaml:2:9: mcpServers.box.comand: unknown key, did you mean 'command'?",
+        "gateway.yaml:3:1: servr: unknown key, did you mean 'server'?",
+    ]
 
 
 def test_a_directory_is_a_bad_configuration(tmp_path: Path) -> None:
