@@ -368,6 +368,7 @@ class App:
             "tools": summary["tools"],
             "sessions": len(self.sessions),
             "in_flight": self.endpoint.in_flight.count,
+            "cache": views.cache(self.cache.stats()),
             "servers": [
                 {key: server[key] for key in ("name", "state", "revision", "tools")} for server in summary["servers"]
             ],

@@ -215,6 +215,16 @@ def test_settings_that_need_a_restart_are_told(tmp_path: Path) -> None:
         assert "in force only after a restart: server" in run(tmp_path, "status").out
 
 
+def test_sysinfo_tells_of_servers_tools_and_cache(tmp_path: Path) -> None:
+    with Gateway(tmp_path, config(box=tool_box("kinds"))) as gateway:
+        wait_until(gateway, lambda: len(tools(gateway)) > 0)
+        told = call(gateway, "sysinfo", sections=["gateway"])["structuredContent"]["sections"]["gateway"]
+
+    assert [server["name"] for server in told["servers"]] == ["box"]
+    assert told["tools"] > len(told["servers"])
+    assert list(told["cache"]["tiers"]) == ["memory", "disk"]
+
+
 def test_builtins_are_switched_by_a_reload(tmp_path: Path) -> None:
     off = {"tools": {"sysinfo": {"enabled": False}}}
     with Gateway(tmp_path, config()) as gateway:
