@@ -24,10 +24,11 @@ class Running:
 
 
 class RunFile:
-    """The run file of one configuration file (its absolute path)."""
+    """The run file of one configuration file, by whichever way its folder is named."""
 
     def __init__(self, state: Path, config: Path) -> None:
-        name = hashlib.sha256(str(config.absolute()).encode()).hexdigest()[:16]
+        place = config.parent.resolve() / config.name  # a file that is a link itself may be pointed elsewhere
+        name = hashlib.sha256(str(place).encode()).hexdigest()[:16]
         self.path = state / "run" / f"{name}.json"
 
     def write(self, url: str) -> Running:

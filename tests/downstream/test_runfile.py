@@ -37,6 +37,21 @@ def test_each_configuration_has_its_own(tmp_path: Path) -> None:
     assert RunFile(tmp_path, tmp_path / "a.yaml").path != RunFile(tmp_path, tmp_path / "b.yaml").path
 
 
+def test_the_way_to_the_configuration_does_not_matter(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "linked").symlink_to(tmp_path, target_is_directory=True)
+    straight = RunFile(tmp_path, tmp_path / "a.yaml").path
+
+    assert RunFile(tmp_path, tmp_path / "inner" / ".." / "a.yaml").path == straight
+    assert RunFile(tmp_path, tmp_path / "linked" / "a.yaml").path == straight
+
+
+def test_a_configuration_that_is_a_link_is_known_by_its_own_name(tmp_path: Path) -> None:
+    (tmp_path / "link.yaml").symlink_to(tmp_path / "a.yaml")
+
+    assert RunFile(tmp_path, tmp_path / "link.yaml").path != RunFile(tmp_path, tmp_path / "a.yaml").path
+
+
 def test_it_is_removed_by_its_process(tmp_path: Path) -> None:
     file = run_file(tmp_path)
     file.write("http://127.0.0.1:1")
