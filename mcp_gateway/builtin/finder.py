@@ -8,6 +8,7 @@ by itself. None of the four is in the catalog.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, Field, model_validator
@@ -95,7 +96,7 @@ class CallToolArguments(Arguments):
     """A call of another tool."""
 
     name: Name
-    arguments: dict[str, Any] | None = Field(default=None, description="Its arguments, by its input schema.")
+    arguments: dict[str, Any] = Field(default_factory=dict, description="Its arguments, by its input schema.")
 
 
 def finders(services: Services) -> tuple[Builtin, ...]:
@@ -130,20 +131,37 @@ def finders(services: Services) -> tuple[Builtin, ...]:
     return search_tools, describe_tools
 
 
-@builtin(title="Call a tool", readOnlyHint=False, destructiveHint=True, idempotentHint=False, openWorldHint=True)
-async def call_tool(arguments: CallToolArguments, context: Context) -> BaseModel:
-    """Call any tool by name, listed or not; the result is the tool's own."""
-    raise AssertionError("the gateway routes the call that is in it")
+@dataclass(frozen=True, slots=True)
+class Delegate:
+    """A tool that stands for another one; its result is the other's, so it has no schema."""
+
+    name: str
+    description: str
+    annotations: Mapping[str, Any]
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "title": self.annotations["title"],
+            "description": self.description,
+            "inputSchema": CallToolArguments.model_json_schema(),
+            "annotations": dict(self.annotations),
+        }
 
 
-@builtin(title="Read with a tool", readOnlyHint=True, destructiveHint=False, idempotentHint=False, openWorldHint=True)
-async def read_tool(arguments: CallToolArguments, context: Context) -> BaseModel:
-    """Call a tool that only reads (`readOnlyHint`) by name, listed or not; the result is the tool's own."""
-    raise AssertionError("the gateway routes the call that is in it")
-
-
-DELEGATES: Final[Mapping[str, Builtin]] = {CALL_TOOL: call_tool, READ_TOOL: read_tool}
-"""Tools that stand for another one."""
+DELEGATES: Final = (
+    Delegate(
+        CALL_TOOL,
+        "Call any tool by name, listed or not. The result is the tool's own.",
+        {"title": "Call a tool", "readOnlyHint": False, "destructiveHint": True, "openWorldHint": True},
+    ),
+    Delegate(
+        READ_TOOL,
+        "Call a tool that only reads (readOnlyHint) by name, listed or not. The result is the tool's own.",
+        {"title": "Read with a tool", "readOnlyHint": True, "destructiveHint": False, "openWorldHint": True},
+    ),
+)
 
 
 def unwrap(call: Call) -> str | None:
@@ -153,16 +171,14 @@ def unwrap(call: Call) -> str | None:
     """
     if call.method != "tools/call":
         return None
-    outer = next((each for name, each in DELEGATES.items() if encode(call.params.get("name")) == encode(name)), None)
+    name = encode(call.params.get("name"))
+    outer = next((each.name for each in DELEGATES if encode(each.name) == name), None)
     if outer is None:
         return None
     given = call.params.get("arguments")
-    inner = validated(outer, given)
-    assert isinstance(inner, CallToolArguments)
-    arguments = {} if inner.arguments is None else {"arguments": fields(encode(given))["arguments"]}
-    kept = {key: value for key, value in call.params.items() if key != "arguments"}
-    call.params = {**kept, "name": inner.name, **arguments}
-    return outer.name
+    inner = validated(outer, CallToolArguments, given)
+    call.params = {**call.params, "name": inner.name, "arguments": fields(encode(given)).get("arguments", {})}
+    return outer
 
 
 def reads_only(catalog: Catalog, name: str) -> bool:
@@ -175,7 +191,7 @@ def reads_only(catalog: Catalog, name: str) -> bool:
 def surface(running: tuple[dict[str, Any], ...], catalog: Catalog, view: View) -> list[dict[str, Any]]:
     """What search mode lists of its own: `running` are the definitions of `finders`."""
     tools = catalog.tools_by_server(view)
-    definitions = [*running, *(each.definition for each in DELEGATES.values())]
+    definitions = [*running, *(each.definition for each in DELEGATES)]
     return [
         definition
         | {"description": _behind(definition["description"], tools, SHORT_BYTES if at else DESCRIPTION_BYTES)}

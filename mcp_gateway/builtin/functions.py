@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
@@ -18,6 +18,8 @@ from pydantic_core import ErrorDetails
 from mcp_gateway.call import Call
 from mcp_gateway.errors import InvalidParams, UnknownName
 from mcp_gateway.wire import Raw, encode
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class Arguments(BaseModel):
@@ -139,7 +141,7 @@ class MCPFunctions:
         tool = self._builtins.get(call.route.name)
         if tool is None:
             raise UnknownName("tool", call.route.exposed)
-        arguments = validated(tool, call.params.get("arguments"))
+        arguments = validated(tool.name, tool.arguments, call.params.get("arguments"))
         context = Context(call, self._settings.get(tool.name), self._health)
         try:
             return _tool_result(await tool.function(arguments, context))
@@ -147,15 +149,15 @@ class MCPFunctions:
             return _input_required(asked)
 
 
-def validated(tool: Builtin, arguments: Any) -> BaseModel:
-    """The arguments as the tool's model. Raises InvalidParams, which names each field."""
+def validated(tool: str, model: type[Model], arguments: Any) -> Model:
+    """A tool's arguments as its model. Raises InvalidParams, which names each field."""
     encoded = encode(arguments)
     try:
-        return tool.arguments.model_validate_json(b"{}" if encoded == b"null" else encoded)
+        return model.model_validate_json(b"{}" if encoded == b"null" else encoded)
     except ValidationError as invalid:
         problems = invalid.errors(include_url=False, include_input=False, include_context=False)
-        reasons = "; ".join(_reason(problem, tool.arguments) for problem in problems)
-        raise InvalidParams(f"{tool.name}: {reasons}") from None
+        reasons = "; ".join(_reason(problem, model) for problem in problems)
+        raise InvalidParams(f"{tool}: {reasons}") from None
 
 
 def _reason(problem: ErrorDetails, arguments: type[BaseModel]) -> str:

@@ -21,6 +21,7 @@ from mcp.client.sse import sse_client
 from mcp.server.runner import serve_dual_era_loop
 from mcp.shared.message import SessionMessage
 from mcp_gateway.app import App
+from mcp_gateway.call import UNSELECTED, Selection
 from mcp_gateway.config import load_config
 from mcp_gateway.downstream.http import HttpRules, http_app
 from mcp_gateway.downstream.inflight import InFlight
@@ -87,13 +88,13 @@ class House:
     def url(self) -> str:
         return f"{self.origin}/mcp"
 
-    def client(self, door: Door, **options: Any) -> Client:
-        """A client that is about to come in through the door."""
-        return Client(self._target(door), mode=options.pop("mode", door.mode), **options)
+    def client(self, door: Door, *, address: str = "", **options: Any) -> Client:
+        """A client that is about to come in through the door; `address` is what follows `/mcp` on an HTTP door."""
+        return Client(self._target(door, address), mode=options.pop("mode", door.mode), **options)
 
-    def _target(self, door: Door) -> Any:
+    def _target(self, door: Door, address: str) -> Any:
         if door.transport == "http":
-            return self.url
+            return self.url + address
         return _sse(f"{self.origin}/sse") if door.transport == "sse" else self._pipes()
 
     @asynccontextmanager
@@ -161,33 +162,39 @@ def house(
     *,
     era: str = "legacy",
     entry: Mapping[str, Any] | None = None,
-    heartbeat_s: float = HEARTBEAT_S,
-    **config: Any,
+    everything: Everything | None = None,
+    **options: Any,
 ) -> AbstractAsyncContextManager[House]:
-    """A gateway in front of one `Everything` that speaks `era`. More for its `entry`, and more root keys."""
-    return _house(folder, {"era": era, **(entry or {})}, config, heartbeat_s)
+    """A gateway in front of one `Everything` that speaks `era`. More for its `entry`, `gateway`, root keys."""
+    return _house(folder, {"era": era, **(entry or {})}, everything or Everything(), options)
 
 
 @asynccontextmanager
 async def _house(
-    folder: Path, entry: Mapping[str, Any], config: Mapping[str, Any], heartbeat_s: float
+    folder: Path, entry: Mapping[str, Any], everything: Everything, options: Mapping[str, Any]
 ) -> AsyncIterator[House]:
-    everything = Everything()
+    how = {name: value for name, value in options.items() if name in ("heartbeat_s", "selection")}
+    config = {name: value for name, value in options.items() if name not in how}
     async with served(everything_app(everything.server())) as upstream:
         servers = {"up": {"url": f"{upstream.origin}/mcp", "type": "http", "timeout": 20, **entry}}
-        async with gateway(folder, {"mcpServers": servers, **config}, heartbeat_s=heartbeat_s) as (app, doors):
+        async with gateway(folder, {"mcpServers": servers, **config}, **how) as (app, doors):
             yield House(everything, app, doors, upstream)
 
 
 @asynccontextmanager
 async def gateway(
-    folder: Path, config: Mapping[str, Any], *, settle: bool = True, heartbeat_s: float = HEARTBEAT_S
+    folder: Path,
+    config: Mapping[str, Any],
+    *,
+    settle: bool = True,
+    heartbeat_s: float = HEARTBEAT_S,
+    selection: Selection = UNSELECTED,
 ) -> AsyncIterator[tuple[App, Served]]:
     """Any gateway, and its HTTP doors. With `settle` its servers have been heard of, or have failed once."""
     path = write_config(folder, {"reload": {"watch": False}, "tools": FEW_BUILTINS, **config})
     with _kept_logging():
         environ = {"MCP_GATEWAY_HOME": str(folder / "home"), "PATH": os.environ["PATH"]}
-        app = App(load_config(path, environ=environ), environ=environ)
+        app = App(load_config(path, environ=environ), environ=environ, selection=selection)
         app.heartbeat.interval_s = heartbeat_s
         async with app.running():
             if settle:

@@ -69,6 +69,15 @@ REQUIREMENTS: Final = {
     "list-changed": ("a change of the merged view is announced once to everybody", "ours: protocol facts, section 3"),
     "list-unchanged": ("nothing is announced when the merged view is the same", "ours"),
     "updates": ("updates of a resource reach its subscribers only", f"{SPECIFICATION}/2025-11-25/server/resources"),
+    "search-mode": (
+        "search mode lists built-ins, pinned tools and four that lead to the rest",
+        "ours: design, decision 7",
+    ),
+    "search-mode-when": ("the mode is chosen by address, flag, profile, a session's name and size", "ours: decision 7"),
+    "search-mode-calls": ("a call through call_tool or read_tool is as one made by name", "ours: design, decision 7"),
+    "profiles": ("a profile is a part of the whole at an address of its own", "ours: design, doors"),
+    "profiles-hide": ("what a profile leaves out looks as if it were not there, whatever is asked", "ours"),
+    "profiles-sessions": ("a session belongs to the profile it was opened under", "ours"),
     "same-ids": (
         "requests of one session with equal ids get their own answers",
         "https://github.com/modelcontextprotocol/python-sdk/issues/3060",
