@@ -304,6 +304,7 @@ class App:
             "limits": (old.limits, new.limits),
             "cache.memory": (old.cache.memory, new.cache.memory),
             "cache.disk": (old.cache.disk, new.cache.disk),
+            "cache.backend": (old.cache.backend, new.cache.backend),
             "tools.execute.runner": (old.tools.execute.runner, new.tools.execute.runner),
         }
         return [name for name, (before, after) in pairs.items() if before != after]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from mcp_gateway.cache import Scope, TieredCache, open_cache
+from mcp_gateway.cache import Scope, TieredCache, load_backend, open_cache
 from mcp_gateway.call import Mode
 from mcp_gateway.catalog import ExposeRules, Filter, Order, Prefix, SchemaCompat, ServerRules, StickyNames, View
 from mcp_gateway.config import Config, ahead
@@ -139,8 +139,11 @@ def model_settings(config: Config) -> Settings:
 
 
 def kept_answers(config: Config, file: Path) -> TieredCache:
-    """The cache; `file` is where its second level is kept when the configuration leaves that to us."""
-    memory, disk = config.cache.memory, config.cache.disk
+    """The cache; `file` is where its second level is kept when the configuration leaves that to us.
+
+    Raises BadConfig when the configuration names a back end that is none.
+    """
+    memory, disk, backend = config.cache.memory, config.cache.disk, config.cache.backend
     path = {"auto": file, "off": None}.get(str(disk.path), Path(str(disk.path)))
     return open_cache(
         path=path,
@@ -148,4 +151,5 @@ def kept_answers(config: Config, file: Path) -> TieredCache:
         max_bytes=memory.max_bytes,
         max_disk_bytes=disk.max_bytes,
         ttl_s=config.cache.ttl,
+        second=None if backend in ("auto", "redis") else load_backend(backend)(),
     )

@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mcp_gateway.cache import Scope
+import pytest
+from mcp_gateway.cache import Cache, Scope
 from mcp_gateway.catalog import Kind, Order, Prefix, SchemaCompat
 from mcp_gateway.config import Config, load_config
+from mcp_gateway.errors import BadConfig
 from mcp_gateway.wiring import caching, definitions, http_rules, kept_answers, model_settings, surface, transport
+
+SHELF: dict[str, bytes] = {}
+
+
+class Shelf(Cache):
+    """A back end as a stranger would write it."""
+
+    def get(self, key: str, ttl: float | None = None) -> bytes | None:
+        return SHELF.get(key)
+
+    def set(self, key: str, value: bytes, persist: bool = True) -> None:
+        SHELF[key] = value
 
 
 def loaded(folder: Path, text: str) -> Config:
@@ -88,6 +102,22 @@ def test_a_cache_without_a_disk_has_one_level(tmp_path: Path) -> None:
     without = kept_answers(loaded(tmp_path, "cache: {disk: off}"), tmp_path / "answers.sqlite")
     assert without.stats().tiers.keys() == {"memory"}
     without.close()
+
+
+def test_a_back_end_of_ones_own_stands_behind_memory(tmp_path: Path) -> None:
+    SHELF.clear()
+    config = loaded(tmp_path, "cache: {backend: 'tests.test_wiring:Shelf'}")
+    cache = kept_answers(config, tmp_path / "answers.sqlite")
+    cache.set("key", b"value")
+    cache.close()
+
+    assert kept_answers(config, tmp_path / "answers.sqlite").get("key") == b"value"
+    assert not (tmp_path / "answers.sqlite").exists()
+
+
+def test_a_back_end_that_is_none_is_a_bad_configuration(tmp_path: Path) -> None:
+    with pytest.raises(BadConfig, match="cannot be loaded"):
+        kept_answers(loaded(tmp_path, "cache: {backend: 'no.such:Thing'}"), tmp_path / "answers.sqlite")
 
 
 def test_the_file_of_the_cache_is_ours_unless_one_is_named(tmp_path: Path) -> None:

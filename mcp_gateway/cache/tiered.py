@@ -138,14 +138,15 @@ def open_cache(
     max_disk_bytes: int = MAX_DISK_BYTES,
     ttl_s: float = DEFAULT_TTL_S,
     clock: Clock | None = None,
+    second: Cache | None = None,
 ) -> TieredCache:
-    """Memory over a file; memory alone when `path` is None. Opens nothing yet."""
+    """Memory over `second`, else over a file; memory alone when `path` is None too. Opens nothing yet."""
     clock = clock or steady_clock()
     generations = Generations(clock)
     memory = MemoryCache(
         max_entries=max_entries, max_bytes=max_bytes, ttl_s=ttl_s, clock=clock, generations=generations
     )
-    if path is None:
-        return TieredCache(memory, None, generations)
+    if second is not None or path is None:
+        return TieredCache(memory, second, generations)
     disk = SqliteCache(path, max_bytes=max_disk_bytes, ttl_s=ttl_s, clock=clock, generations=generations)
     return TieredCache(memory, disk, generations)
