@@ -189,9 +189,13 @@ def reads_only(catalog: Catalog, name: str) -> bool:
 
 
 def surface(running: tuple[dict[str, Any], ...], catalog: Catalog, view: View) -> list[dict[str, Any]]:
-    """What search mode lists of its own: `running` are the definitions of `finders`."""
+    """What search mode lists of its own: `running` are the definitions of `finders`.
+
+    Without output schemas, which would be the half of it; a result may be structured without one.
+    """
     tools = catalog.tools_by_server(view)
-    definitions = [*running, *(each.definition for each in DELEGATES)]
+    small = [{key: value for key, value in tool.items() if key != "outputSchema"} for tool in running]
+    definitions = [*small, *(each.definition for each in DELEGATES)]
     return [
         definition
         | {"description": _behind(definition["description"], tools, SHORT_BYTES if at else DESCRIPTION_BYTES)}

@@ -19,8 +19,8 @@ from mcp_gateway.cli.gateway import gateway
 from mcp_gateway.cli.options import common
 from mcp_gateway.cli.output import Output, answer, say
 
-SEARCH_MODE_BYTES: Final = 2_400
-"""What `search_tools`, `describe_tools`, `call_tool` and `read_tool` add to the list in search mode; an estimate."""
+SEARCH_MODE_BYTES: Final = 3_400
+"""What `search_tools`, `describe_tools`, `call_tool` and `read_tool` add to the list in search mode, with a few servers named."""
 
 _BUILTIN: Final = "built-in"
 _OURS: Final = ("server", "tool")

@@ -38,7 +38,7 @@ def test_the_table_shows_estimates_with_an_approximate_sign() -> None:
     text = lines(shares, Footprint(None, 31, 40_400), in_search_mode(shares))
 
     assert text[0].split() == ["a", "30", "tools", "40,000", "bytes", "≈", "10,000", "tokens"]
-    assert text[-1] == "search mode would save ≈ 9,400 tokens; tokens are estimated as bytes / 4"
+    assert text[-1] == "search mode would save ≈ 9,150 tokens; tokens are estimated as bytes / 4"
 
 
 def test_a_short_list_has_nothing_to_save() -> None:
