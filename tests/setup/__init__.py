@@ -31,6 +31,11 @@ def python_sdk_1() -> Path:
     return _folder("python_sdk_1.sh") / "bin/python"
 
 
+def llama_cpp() -> Path:
+    """The interpreter of llama.cpp's environment."""
+    return _folder("llama_cpp.sh") / "bin/python"
+
+
 def node_server(package: str) -> list[str]:
     """The command of a server published by the protocol's maintainers on npm, without its own arguments."""
     folder = node_folder()
