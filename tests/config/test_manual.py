@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from mcp_gateway.config import HttpServer, StdioServer, load_config
+from mcp_gateway.config import HttpServer, StdioServer, ahead, load_config
 from mcp_gateway.config.hosts import FLAGS, REFERENCES, RENAMED, TOOL_LISTS, TYPES
 from mcp_gateway.config.messages import models
 from mcp_gateway.config.model import Settings
@@ -53,6 +53,13 @@ def test_the_manual_has_no_row_for_what_is_gone() -> None:
     }
 
     assert gone == set()
+
+
+def test_the_manual_tells_what_this_version_does_not_act_on() -> None:
+    section = MANUAL.partition("## Not in this version\n")[2].partition("\n## ")[0]
+    not_yet = [*(path for path, _ in ahead.REFUSED), *ahead.IGNORED]
+
+    assert [path for path in not_yet if f"`{path}" not in section] == []
 
 
 def test_the_manual_names_every_spelling_of_hosts() -> None:
