@@ -362,16 +362,19 @@ class App:
             },
         }
 
-    def _health(self) -> Mapping[str, Any]:
+    def _health(self, call: Call) -> Mapping[str, Any]:
         summary = views.status(self.gateway)
+        view = self.gateway.showcase.view(call.client.selection)
         return {
             "version": summary["version"],
-            "tools": summary["tools"],
+            "tools": self.gateway.catalog.size(view).tools,
             "sessions": len(self.sessions),
             "in_flight": self.endpoint.in_flight.count,
             "cache": views.cache(self.cache.stats()),
             "servers": [
-                {key: server[key] for key in ("name", "state", "revision", "tools")} for server in summary["servers"]
+                {key: server[key] for key in ("name", "state", "revision", "tools")}
+                for server in summary["servers"]
+                if view.admits_server(server["name"])
             ],
         }
 

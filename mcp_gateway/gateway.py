@@ -281,7 +281,9 @@ class Gateway:
         """Pass on what a legacy client says unasked: changed roots to every legacy upstream it uses, a method that no
         specification names to the upstreams that know the client's vendor. What an upstream makes of it is its own.
         """
-        for server in filter(self.showcase.view(client.selection).admits_server, self._hearers(method)):
+        for server in self._hearers(method):
+            if not self.sees(client, server):
+                continue
             link = self.upstreams.agent_for(server, client, principal).link
             if link is not None and not link.session.modern:
                 with suppress(GatewayError):
@@ -348,6 +350,10 @@ class Gateway:
     def log_level(self, client: Client) -> str | None:
         """The level a legacy session set, None when it set none."""
         return self._log_levels.get(client.key)
+
+    def sees(self, client: Client, server: str) -> bool:
+        """Whether the server belongs to what the client may use."""
+        return self.showcase.view(client.selection).admits_server(server)
 
     def _spread_log_level(self) -> anyio.Event:
         """Have every upstream told the mildest level that any client wants; the event is set once all were."""

@@ -116,10 +116,10 @@ class MCPFunctions:
         self,
         builtins: Iterable[Builtin],
         settings: Mapping[str, Any] | None = None,
-        health: Callable[[], Mapping[str, Any]] = dict,
+        health: Callable[[Call], Mapping[str, Any]] = lambda call: {},
         settled: Callable[[], Awaitable[None]] = _at_once,
     ) -> None:
-        """`settled` waits until it is known which tools can be offered here."""
+        """`health` tells what a call's client may know, `settled` waits until it is known which tools are offered."""
         self._health = health
         self.settled = settled
         self.configure(builtins, settings or {})
@@ -142,7 +142,7 @@ class MCPFunctions:
         if tool is None:
             raise UnknownName("tool", call.route.exposed)
         arguments = validated(tool.name, tool.arguments, call.params.get("arguments"))
-        context = Context(call, self._settings.get(tool.name), self._health)
+        context = Context(call, self._settings.get(tool.name), lambda: self._health(call))
         try:
             return _tool_result(await tool.function(arguments, context))
         except NeedsInput as asked:

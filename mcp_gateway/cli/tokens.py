@@ -20,7 +20,7 @@ from mcp_gateway.cli.options import common
 from mcp_gateway.cli.output import Output, answer, say
 
 SEARCH_MODE_BYTES: Final = 3_400
-"""What `search_tools`, `describe_tools`, `call_tool` and `read_tool` add to the list in search mode, with a few servers named."""
+"""What `search_tools`, `describe_tools`, `call_tool` and `read_tool` add to the list, with a few servers named."""
 
 _BUILTIN: Final = "built-in"
 _OURS: Final = ("server", "tool")

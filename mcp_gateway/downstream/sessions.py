@@ -47,6 +47,8 @@ class Wishes(Protocol):
 
     def log_level(self, client: Client) -> str | None: ...
 
+    def sees(self, client: Client, server: str) -> bool: ...
+
 
 @dataclass(slots=True)
 class Session:
@@ -116,7 +118,7 @@ class Sessions:
         concern anybody, so it goes out only when there is just one session.
         """
         session = self._open.get(event.session) if event.session is not None else self._only()
-        if session is None:
+        if session is None or not self._wishes.sees(session.client, event.server):
             return
         try:
             params = {key: loads(value) for key, value in event.params.items()}

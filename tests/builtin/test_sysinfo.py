@@ -27,7 +27,7 @@ HEALTH = {"version": "9", "servers": [{"name": "box", "state": "ready"}]}
 
 async def asked(arguments: dict[str, Any], detail: str = "basic") -> dict[str, Any]:
     settings = SysinfoTool.model_validate({"detail": detail})
-    functions = MCPFunctions([sysinfo], {"sysinfo": settings}, lambda: HEALTH)
+    functions = MCPFunctions([sysinfo], {"sysinfo": settings}, lambda call: HEALTH)
     call = Call("tools/call", {"name": "sysinfo", "arguments": arguments}, Client(key="test"))
     call.route = Route(Kind.TOOL, None, "sysinfo", "sysinfo")
     result: dict[str, Any] = loads(await functions.call(call))

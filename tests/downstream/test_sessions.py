@@ -19,6 +19,9 @@ class Wishes:
     def log_level(self, client: Client) -> str | None:
         return "warning"
 
+    def sees(self, client: Client, server: str) -> bool:
+        return server != "hidden"
+
 
 class Line:
     """A connection of the SDK; takes nothing while its gate is shut."""
@@ -86,6 +89,12 @@ async def test_a_log_message_over_a_sessions_own_connection_goes_to_that_session
     heard = await told(log("error", session="b"), log("error", session="gone"))
 
     assert heard == {"a": [], "b": [("notifications/message", {"level": "error", "data": "text"})]}
+
+
+async def test_a_log_message_of_a_server_that_the_session_may_not_use_goes_to_nobody() -> None:
+    hidden = LogMessage("hidden", {"level": Raw(b'"error"'), "data": Raw(b'"text"')})
+
+    assert await told(hidden, keys="a") == {"a": []}
 
 
 async def test_a_log_message_that_cannot_be_read_ends_nothing() -> None:
