@@ -355,6 +355,11 @@ class Gateway:
         """Whether the server belongs to what the client may use."""
         return self.showcase.view(client.selection).admits_server(server)
 
+    def hides(self, client: Client, uri: str) -> bool:
+        """Whether the resource is there, and not for this client."""
+        route = self.catalog.owner(uri, self._seen)
+        return route is not None and not self.showcase.view(client.selection)(route)
+
     def _spread_log_level(self) -> anyio.Event:
         """Have every upstream told the mildest level that any client wants; the event is set once all were."""
         told = anyio.Event()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Mapping
+from dataclasses import replace
 from itertools import count
 from typing import Any, Final
 from uuid import uuid4
@@ -215,11 +216,13 @@ class Endpoint:
     async def _listen(self, context: Context, call_next: CallNext) -> HandlerResult:
         """A modern listen; the resources it names are subscribed to upstream for as long as it lasts."""
         client = self._client(context, context.params or {})
+        uris = [uri for uri in _listened_uris(context.params or {}) if not self._gateway.hides(client, uri)]
+        context = replace(context, params=_listening_to(uris, context.params or {}))
         subscribed = anyio.Event()
         outcome: HandlerResult | Exception
         try:
             async with anyio.create_task_group() as group:
-                group.start_soon(self._subscribe, _listened_uris(context.params or {}), client, subscribed)
+                group.start_soon(self._subscribe, uris, client, subscribed)
                 with anyio.move_on_after(SUBSCRIBED_WITHIN_S):
                     await subscribed.wait()
                 outcome = await _as_value(call_next(context))
@@ -277,6 +280,13 @@ def _listened_uris(params: Mapping[str, Any]) -> list[str]:
     notifications = params.get("notifications")
     uris = notifications.get("resourceSubscriptions") if isinstance(notifications, dict) else None
     return [uri for uri in uris if isinstance(uri, str)] if isinstance(uris, list) else []
+
+
+def _listening_to(uris: list[str], params: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The params of a listen without the resources that are not among `uris`."""
+    if len(uris) == len(_listened_uris(params)):
+        return params
+    return {**params, "notifications": {**params["notifications"], "resourceSubscriptions": uris}}
 
 
 def _header_schema(header_params: Mapping[tuple[str, ...], str]) -> dict[str, Any]:

@@ -127,6 +127,25 @@ async def test_hidden_tools_are_neither_found_nor_described(client: Client) -> N
 
 @shows("profiles-hide")
 @HTTP_DOORS
+async def test_sysinfo_tells_of_the_profiles_servers_only(home: House, door: Door) -> None:
+    async with home.client(door, address="/rest") as client:
+        result = await client.call_tool("sysinfo", {"sections": ["gateway"]})
+    health = (result.structured_content or {})["sections"]["gateway"]
+    assert [server["name"] for server in health["servers"]] == ["side"]
+    assert health["tools"] == 12
+
+
+@shows("profiles-hide")
+async def test_a_listen_to_a_hidden_resource_is_not_honoured(home: House) -> None:
+    async with (
+        home.client(Door.HTTP_MODERN, address="/work") as client,
+        client.listen(resource_subscriptions=[HIDDEN, STATIC]) as events,
+    ):
+        assert events.honored.resource_subscriptions == [STATIC]
+
+
+@shows("profiles-hide")
+@HTTP_DOORS
 async def test_a_vendors_method_reaches_no_hidden_server(home: House, door: Door) -> None:
     async with home.client(door, address="/work") as client:
         assert (await ask(client, "vendor/shout"))["shout"] == "HEY"
