@@ -44,10 +44,9 @@ def analyze_code_tool(settings: AnalyzeCodeTool) -> Builtin:
 
     @builtin(title="Analyze code", readOnlyHint=True, destructiveHint=False, idempotentHint=True, openWorldHint=False)
     async def analyze_code(arguments: AnalyzeCodeArguments, context: Context) -> AnalysisResult:
-        """Read code without running it: syntax errors, functions, classes, imports, complexity, size.
+        """Read code without running it: syntax errors, functions, classes, imports, complexity, lint and security.
 
-        Python in full; with the analysis extra also lint and security rules, and JavaScript, TypeScript, Go, Rust,
-        Java, C, C++, shell and more. Give `code`, or a `path` below the configured folders.
+        Python best; `warnings` say what is not known of other languages. Give `code` or a `path`.
         """
         content = await _content(arguments, settings)
         language = language_of(arguments.language, arguments.path, content.decode())

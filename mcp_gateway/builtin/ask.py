@@ -58,15 +58,15 @@ class AskArguments(Arguments):
 
     question: str | None = Field(default=None, min_length=1, max_length=32_768, description="The question.")
     messages: list[AskMessage] = Field(
-        default_factory=list, max_length=100, description="The conversation so far; the last message is answered."
+        default_factory=list, max_length=100, description="Instead of question: the conversation so far."
     )
     tools: list[str] = Field(
         default_factory=list,
         max_length=64,
-        description="Tools that may be used, as globs; a tool that changes things must be named in full. "
-        "Empty: all tools that only read, and those that say that they destroy nothing.",
+        description="Tools to use, as globs; one that changes things must be named in full. "
+        "Empty: all that read only or say that they destroy nothing.",
     )
-    servers: list[str] = Field(default_factory=list, max_length=64, description="Servers that may be used, as globs.")
+    servers: list[str] = Field(default_factory=list, max_length=64, description="Servers to use, as globs.")
     read_only: bool = Field(default=False, description="Use nothing that can change anything.")
 
     @model_validator(mode="after")

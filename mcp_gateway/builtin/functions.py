@@ -15,6 +15,7 @@ from typing import Any, TypeVar, get_type_hints
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
+from mcp_gateway.builtin.schema import input_schema, output_schema
 from mcp_gateway.call import Call
 from mcp_gateway.errors import InvalidParams, UnknownName
 from mcp_gateway.wire import Raw, encode
@@ -87,8 +88,8 @@ class Builtin:
             "name": self.name,
             "title": self.annotations.get("title", self.name),
             "description": self.description,
-            "inputSchema": self.arguments.model_json_schema(),
-            "outputSchema": self.result.model_json_schema(mode="serialization"),
+            "inputSchema": input_schema(self.arguments),
+            "outputSchema": output_schema(self.result),
             "annotations": dict(self.annotations),
         } | ({"_meta": dict(self.meta)} if self.meta else {})
 
@@ -164,7 +165,7 @@ def _reason(problem: ErrorDetails, arguments: type[BaseModel]) -> str:
     """What is wrong with one argument, and what would be right."""
     where = ".".join(map(str, problem["loc"])) or "arguments"
     if problem["type"] != "extra_forbidden":
-        return f"{where}: {problem['msg']}"
+        return f"{where}: {problem['msg'].removeprefix('Value error, ')}"
     known = [field.alias or name for name, field in arguments.model_fields.items()]
     near = get_close_matches(where, known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or 'none'}"

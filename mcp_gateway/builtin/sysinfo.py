@@ -59,10 +59,9 @@ class SysinfoResult(BaseModel):
     title="System information", readOnlyHint=True, destructiveHint=False, idempotentHint=False, openWorldHint=False
 )
 async def sysinfo(arguments: SysinfoArguments, context: Context) -> SysinfoResult:
-    """Report on the machine and on this gateway: system, cpu, memory, disk, container limits, process, upstreams.
+    """Report on the machine and on this gateway with its upstream servers; sizes in bytes, times in seconds.
 
-    Reads only. Leaves out addresses, environment and command lines, and unless the operator allows it
-    host name, users, mounts and other processes.
+    Never holds addresses, environments or command lines.
     """
     wanted = list(dict.fromkeys(arguments.sections or Section))
     detailed = getattr(context.settings, "detail", "basic") == "full"
