@@ -34,6 +34,7 @@ from mcp_gateway.upstream.approach import Approach, EraMemory
 from mcp_gateway.upstream.bell import Bell
 from mcp_gateway.upstream.definition import Definition
 from mcp_gateway.upstream.dispatch.base import Dispatcher
+from mcp_gateway.upstream.last_words import with_last_words
 from mcp_gateway.upstream.lifecycle import Lifecycle, State
 from mcp_gateway.upstream.line import Line, Send
 from mcp_gateway.upstream.service import Service
@@ -58,7 +59,8 @@ class Watcher(Protocol):
 class MCPAgent:
     """One upstream connection and its keeper.
 
-    `reason` says in words why the upstream is not ready; `since` is the epoch second of the last change of state.
+    `reason` says in words why the upstream is not ready, for operators: a child's last words may be in it, which the
+    errors of calls do without. `since` is the epoch second of the last change of state.
     `session` is what the last handshake agreed on, also while there is no connection.
     """
 
@@ -200,9 +202,9 @@ class MCPAgent:
                     link, service = await self._open(dispatcher, group)
             except TimeoutError:
                 message = f"upstream {self.name!r} was not ready within {self.rules.startup_timeout_s:g} s"
-                self._attempt_failed(UpstreamTimeout(message, server=self.name))
+                self._attempt_failed(UpstreamTimeout(message, server=self.name), stderr=dispatcher.stderr_tail)
             except GatewayError as failure:
-                self._attempt_failed(failure, dispatcher.failure)
+                self._attempt_failed(failure, dispatcher.failure, dispatcher.stderr_tail)
             else:
                 await self._serve(link, service, group)
             finally:
@@ -234,13 +236,13 @@ class MCPAgent:
         failure = await service.watch(group)
         # No waiting between the end of the watch and the change of state: calls would still use the link.
         if self.link is link:
-            self._rest() if failure is None else self._fail(failure)
+            self._rest() if failure is None else self._fail(failure, link.dispatcher.stderr_tail)
         await service.linger()
 
     # -- ends ----------------------------------------------------------------------------------------------------
 
-    def _attempt_failed(self, failure: GatewayError, ending: GatewayError | None = None) -> None:
-        """`ending` is why the connection itself ended, when it did."""
+    def _attempt_failed(self, failure: GatewayError, ending: GatewayError | None = None, stderr: str = "") -> None:
+        """`ending` is why the connection itself ended, when it did; `stderr` the tail of what the child wrote there."""
         if self._approach.failed(failure):
             self.lifecycle.next_attempt_s = time.monotonic()
             return
@@ -248,14 +250,14 @@ class MCPAgent:
             what = (ending or failure).message
             kind = UpstreamUnavailable if ending is None else UpstreamStartFailed
             failure = kind(f"{what} before it was ready", server=self.name)
-        self._fail(failure)
+        self._fail(failure, stderr)
 
     def _rest(self) -> None:
         self.lifecycle.rest()
         self._line.disconnect()
         self._announce(None)
 
-    def _fail(self, failure: GatewayError) -> None:
+    def _fail(self, failure: GatewayError, stderr: str = "") -> None:
         failure.message = self.rules.redact(failure.message)
         self._count(failure)
         self.lifecycle.failed(
@@ -265,7 +267,7 @@ class MCPAgent:
             retry_after_s=failure.retry_after_s or 0.0,
         )
         self._line.fail(failure)
-        self._announce(failure.message)
+        self._announce(with_last_words(failure.message, stderr, self.rules.redact))
 
     # -- small things --------------------------------------------------------------------------------------------
 

@@ -87,6 +87,7 @@ def opening(request: Message, now: set[str]) -> Message | None:
 
 def call(request: Message, now: set[str]) -> Message | None:
     if "dies" in now:
+        os.write(2, b"token s3cret-token expired\n")
         os._exit(3)
     if "refuses" in now:
         return {"error": {"code": -32050, "message": "not today"}}

@@ -72,7 +72,8 @@ async def test_a_server_that_always_crashes_gets_no_second_start_for_free(tmp_pa
         await up.state(State.PARKED)
         failures = EAGER.max_failures + 1
         assert (len(far.starts), up.agent.failures) == (failures + 1, {"upstream_start_failed": failures})
-        assert up.reasons[-1] == "upstream 'up' exited with code 4 before it was ready"
+        ended = "upstream 'up' exited with code 4 before it was ready"
+        assert up.reasons[-1] == f"{ended}; its last words: cannot find my settings"
 
 
 async def test_a_silent_legacy_server_is_initialized_after_a_while(tmp_path: Path) -> None:

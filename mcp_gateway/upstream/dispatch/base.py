@@ -91,6 +91,11 @@ class Dispatcher(ABC):
     async def notify(self, method: str, params: RawParams | None = None) -> None:
         """Send a notification. Raises UpstreamDisconnected when the connection has ended."""
 
+    @property
+    def stderr_tail(self) -> str:
+        """The last of what the upstream wrote to its standard error, for operators only; empty where it has none."""
+        return ""
+
     def negotiated(self, revision: str) -> None:
         """Told once by the owner, after the handshake: the revision this connection speaks."""
         self.revision = revision

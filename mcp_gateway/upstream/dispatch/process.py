@@ -25,8 +25,8 @@ WRITE_BUFFER_BYTES = 1024 * 1024
 """What may wait in our memory for a child that does not read; further writers wait. Our choice."""
 
 END_GRACE_S = 0.1
-"""From the first sign of the end (output closed, input closed, exit) to `on_end`, so that the last output is read
-and the exit code is known. Pending calls must fail within 250 ms (security facts, 3.2)."""
+"""From the first sign of the end (output closed, input closed, exit) to `on_end`, so that the last output and the
+last words are read and the exit code is known. Pending calls must fail within 250 ms (security facts, 3.2)."""
 
 EOF_GRACE_S = 0.5
 TERM_GRACE_S = 0.4
@@ -163,7 +163,7 @@ class ChildProcess(asyncio.SubprocessProtocol):
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
         self._lost_pipes.append(fd)
-        if fd != _STDERR:
+        if fd != _STDERR or self._exited.is_set():
             self._ending()
         self._finish()
 
@@ -183,7 +183,7 @@ class ChildProcess(asyncio.SubprocessProtocol):
         self._writable.set()
 
     def _ending(self) -> None:
-        if self._exited.is_set() and _STDOUT in self._lost_pipes:
+        if self._exited.is_set() and {_STDOUT, _STDERR}.issubset(self._lost_pipes):
             self._end()
         else:
             asyncio.get_running_loop().call_later(END_GRACE_S, self._end)

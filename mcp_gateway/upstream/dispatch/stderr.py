@@ -28,15 +28,19 @@ class StderrTail:
         self.dropped_lines = 0
         self._server = server
         self._tail = b""
+        self._cut = False
         self._line = b""
         self._gate = RateGate(LINES_PER_S)
 
     @property
     def text(self) -> str:
-        """The last bytes, undecodable ones replaced."""
-        return self._tail.decode("utf-8", "replace")
+        """The last lines, undecodable bytes replaced. A line without its beginning is left out: it may start with half
+        a secret, which nobody would recognise."""
+        tail = self._tail.partition(b"\n")[2] if self._cut else self._tail
+        return tail.decode("utf-8", "replace")
 
     def feed(self, chunk: bytes) -> None:
+        self._cut = self._cut or len(self._tail) + len(chunk) > TAIL_BYTES
         self._tail = (self._tail + chunk[-TAIL_BYTES:])[-TAIL_BYTES:]
         if not logger.isEnabledFor(logging.DEBUG):
             return

@@ -70,7 +70,6 @@ class StdioDispatcher(Dispatcher):
 
     @property
     def stderr_tail(self) -> str:
-        """The last 4 KiB of the child's standard error, for operators only."""
         return self._child.stderr.text
 
     async def __aenter__(self) -> StdioDispatcher:

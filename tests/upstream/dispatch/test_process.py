@@ -70,7 +70,7 @@ async def test_a_child_that_ends_at_its_start_sets_failure_and_leaves_its_last_w
     async with child("exits") as dispatcher:
         with anyio.fail_after(5):
             await dispatcher.closed.wait()
-        await until(lambda: "cannot find my settings" in dispatcher.stderr_tail)
+        assert "cannot find my settings" in dispatcher.stderr_tail
         assert dispatcher.failure is not None
         assert dispatcher.failure.message == "upstream 'fake' exited with code 4"
         assert "settings" not in str(dispatcher.failure)

@@ -19,8 +19,16 @@ def test_only_the_tail_is_kept() -> None:
     for _ in range(10):
         stderr.feed(b"a" * 3000)
     stderr.feed(b"the end\xff")
-    assert len(stderr.text) == TAIL_BYTES
-    assert stderr.text.endswith("the end\ufffd")
+    assert stderr.text == ""
+    stderr.feed(b"\n" + b"b" * (TAIL_BYTES - 1))
+    assert stderr.text == "b" * (TAIL_BYTES - 1)
+
+
+def test_a_line_that_has_lost_its_beginning_is_left_out() -> None:
+    stderr = StderrTail("x")
+    stderr.feed(b"a" * TAIL_BYTES)
+    stderr.feed(b"\nthe end\xff")
+    assert stderr.text == "the end\ufffd"
 
 
 def test_each_line_is_logged_once_it_is_whole(caplog: pytest.LogCaptureFixture) -> None:
