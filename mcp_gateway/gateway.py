@@ -52,6 +52,7 @@ from mcp_gateway.security.principal import Principal
 from mcp_gateway.showcase import Showcase, ShowRules
 from mcp_gateway.upstream.agent import MCPAgent
 from mcp_gateway.upstream.manager import MCPAgentManager
+from mcp_gateway.upstream.session import Link
 from mcp_gateway.wire import Malformed, Raw, RawParams, encode, fields, loads
 
 logger = logging.getLogger(__name__)
@@ -130,7 +131,8 @@ class Gateway:
     async def route(self, call: Call, sink: Sink = QUIET) -> Raw:
         """Take one request to whoever serves it and bring back the raw result, in the caller's revision.
 
-        A `tools/call` that fails on the way is a result with `isError` (design, decision 8).
+        A `tools/call` that fails on the way is a result with `isError` (design, decision 8), also when
+        a built-in refuses its arguments (2025-11-25, server/tools: the model can correct them).
 
         Raises:
             UnknownName: no such name, or not for this caller.
@@ -142,13 +144,14 @@ class Gateway:
         call.sink = sink
         if (kind := LISTINGS.get(call.method)) is not None:
             return await self.listing(kind, call)
-        call.route = await self._target(call)
         try:
+            call.route = await self._target(call)
             return await self._walk(call)
-        except CallerError:
+        except UnknownName:
             raise
         except GatewayError as failure:
-            if call.method != "tools/call":
+            is_about_the_name = call.route is None and isinstance(failure, CallerError)
+            if call.method != "tools/call" or is_about_the_name:
                 raise
             return self._failed(call, failure)
 
@@ -175,7 +178,19 @@ class Gateway:
             limit_s = FIRST_CALL_WAIT_S if call.deadline_s is None else call.deadline_s
             prefixes, text = self.catalog.prefixes, _text(call.params, "name")
             await self.upstreams.settled(limit_s, lambda server: text.startswith(prefixes.get(server, "")))
+            await self._until_heard_of(text, limit_s, self.showcase.view(call.client.selection))
         return self._resolve(call)
+
+    async def _until_heard_of(self, name: str, limit_s: float, view: View) -> None:
+        """A name that only a server can bring which never told what it offers: raises why it does not answer."""
+        for server, prefix in self.catalog.prefixes.items():
+            if server in self.upstreams.offers or not name.startswith(f"{prefix}__"):
+                continue
+            if not view(Route(Kind.TOOL, server, name, name)):
+                continue
+            if (reason := self.upstreams.disabled.get(server)) is not None:
+                raise UpstreamUnavailable(f"upstream {server!r} is disabled: {reason}", server=server)
+            await self.upstreams.agent(server).call(_nothing, deadline_s=limit_s)
 
     def _resolve(self, call: Call) -> Route | None:
         """The route of the call's target; None for methods that name none. Raises UnknownName, InvalidParams."""
@@ -483,6 +498,11 @@ def _finder(params: RawParams) -> Route | None:
     """The route of a tool that only search mode lists, wherever it is called from."""
     name = _text(params, "name")
     return Route(Kind.TOOL, None, name, name) if name in FINDERS else None
+
+
+async def _nothing(link: Link, sink: Sink) -> Raw:
+    """Sent by whoever only wants the connection."""
+    return _EMPTY
 
 
 def _text(params: RawParams, name: str) -> str:

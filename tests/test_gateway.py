@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from mcp_gateway.call import Call, Client
-from mcp_gateway.errors import InvalidParams, RpcError, UnknownMethod, UnknownName
+from mcp_gateway.errors import InvalidParams, RpcError, UnknownMethod, UnknownName, UpstreamStartFailed
 from mcp_gateway.revisions import LATEST_LEGACY, LATEST_MODERN
 from mcp_gateway.wire import loads
 
 from tests.fakes.everything import STATIC
 from tests.interaction.asking import until
-from tests.interaction.house import House, house
+from tests.interaction.house import House, gateway, house
 
 
 @pytest.fixture
@@ -92,3 +93,30 @@ async def test_an_unknown_name_and_an_upstreams_own_error_are_told_apart(home: H
         await home.app.gateway.route(Call("resources/read", {"uri": "other://x"}, client("a")))
     with pytest.raises(RpcError):
         await home.app.gateway.route(Call("resources/read", {"uri": "test://items/missing"}, client("a")))
+
+
+async def test_arguments_that_a_built_in_refuses_are_told_to_the_model(home: House) -> None:
+    call = Call("tools/call", {"name": "sysinfo", "arguments": {"sections": ["bogus"]}}, client("a"))
+    result = loads(await home.app.gateway.route(call))
+
+    assert result["isError"] is True
+    assert result["_meta"]["io.mcp-gateway/error"] == {"code": "invalid_params", "server": None}
+    assert result["content"][0]["text"].startswith("sysinfo: sections.0: Input should be")
+
+
+async def test_a_tool_of_a_server_that_never_came_up_says_why(tmp_path: Path) -> None:
+    servers = {
+        "broken": {"command": sys.executable, "args": ["-c", "raise SystemExit(3)"]},
+        "off": {"command": sys.executable, "disabled": True},
+    }
+    async with gateway(tmp_path, {"mcpServers": servers}) as (app, _):
+        broken = loads(await app.gateway.route(Call("tools/call", {"name": "broken__x"}, client("a"))))
+        off = loads(await app.gateway.route(Call("tools/call", {"name": "off__x"}, client("a"))))
+        with pytest.raises(UpstreamStartFailed):
+            await app.gateway.route(Call("prompts/get", {"name": "broken__x"}, client("a")))
+        with pytest.raises(UnknownName):
+            await app.gateway.route(Call("tools/call", {"name": "nobody__x"}, client("a")))
+
+    assert broken["_meta"]["io.mcp-gateway/error"] == {"code": "upstream_start_failed", "server": "broken"}
+    assert "exited with code 3" in broken["content"][0]["text"]
+    assert off["content"][0]["text"] == "upstream 'off' is disabled: switched off in the configuration"

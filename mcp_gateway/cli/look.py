@@ -16,6 +16,8 @@ from mcp_gateway.cli.options import NoSuchFile, common
 from mcp_gateway.cli.output import Output, answer, say
 from mcp_gateway.errors import NotRunning
 
+SHOWN_PROBLEMS = 20
+
 KINDS = ("tools", "resources", "prompts", "servers")
 
 NEXT = "Next: mcp-gateway validate · mcp-gateway serve · mcp-gateway list"
@@ -78,7 +80,7 @@ def status(output: Output, welcome: bool = False) -> None:
         say(f"the configuration on disk is bad; the old one is in force:\n{body['config']['error']}")
     if body["config"]["restart_needed"]:
         say(f"changed, but in force only after a restart: {', '.join(body['config']['restart_needed'])}")
-    for line in _server_lines(body["servers"]):
+    for line in (*_server_lines(body["servers"]), *_problem_lines(body["problems"])):
         say(line)
     if welcome:
         say(NEXT)
@@ -102,6 +104,15 @@ async def _get(output: Output, path: str) -> Any:
 async def _status(output: Output) -> Any:
     answers = await running_gateway(output)
     return await answers.get("status")
+
+
+def _problem_lines(items: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Everything the catalog left out, renamed or found odd: at most a screen, the rest is in `--json`."""
+    lines = [f"  {item['server'] or '-'}: {item['name'] or '-'}: {item['text']} ({item['code']})" for item in items]
+    if not lines:
+        return []
+    more = [f"  and {len(lines) - SHOWN_PROBLEMS} more: --json"] if len(lines) > SHOWN_PROBLEMS else []
+    return [f"{len(lines)} problems with what servers offer:", *lines[:SHOWN_PROBLEMS], *more]
 
 
 def _tool_lines(items: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -57,7 +57,7 @@ def http_app(gateway: Gateway, endpoint: Endpoint, rules: HttpRules, process: re
     )
     sse = SseServerTransport("/messages/", max_request_body_size=rules.max_body_bytes + _RENAMING_BYTES)
     screened = partial(Screen, max_body_bytes=rules.max_body_bytes)
-    mcp = Selecting(screened(manager.handle_request), endpoint)
+    mcp = Selecting(screened(manager.handle_request, needs_session=True), endpoint)
     app = Starlette(
         routes=_under(
             rules.base_path,

@@ -13,6 +13,8 @@ import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from mcp_gateway.security.private_file import write_private
+
 
 @dataclass(frozen=True, slots=True)
 class Running:
@@ -34,12 +36,7 @@ class RunFile:
     def write(self, url: str) -> Running:
         """Announce this process. Raises OSError."""
         running = Running(os.getpid(), url, secrets.token_urlsafe(32))
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        partial = self.path.with_suffix(f".{running.pid}")
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            json.dump(asdict(running), file)
-        partial.replace(self.path)
+        write_private(self.path, json.dumps(asdict(running)).encode())
         return running
 
     def read(self) -> Running | None:

@@ -12,31 +12,39 @@ from typing import Any
 from mcp_types import JSONRPCMessage, JSONRPCNotification, JSONRPCRequest
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mcp_gateway.downstream.aliases import Aliases
 from mcp_gateway.downstream.body import read_body, replay
 from mcp_gateway.downstream.intake import Refused, read_message, too_large
-from mcp_gateway.errors import INVALID_REQUEST, InvalidParams, MessageTooLarge
+from mcp_gateway.errors import INVALID_REQUEST, InvalidParams, MessageTooLarge, http_body
 from mcp_gateway.wire import Raw, RequestId, encode, fields
 
 SESSION_HEADER = "mcp-session-id"
 
 
 class Screen:
-    """ASGI: one door of the SDK behind the checks; requests that are no POST pass."""
+    """ASGI: one door of the SDK behind the checks; requests that are no POST pass.
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
+    Where those belong to a session (`needs_session`), one without is a probe: hosts that look for a login ask
+    like that and want to hear 405 (2025-11-25, basic/transports: "or else return HTTP 405").
+    """
+
+    def __init__(self, app: ASGIApp, max_body_bytes: int, *, needs_session: bool = False) -> None:
         self._app = app
         self._max_body_bytes = max_body_bytes
+        self._needs_session = needs_session
         self._aliases = Aliases()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] != "POST":
-            await self._app(scope, receive, send)
-            return
         headers = Headers(scope=scope)
+        if scope["method"] != "POST":
+            if self._needs_session and SESSION_HEADER not in headers:
+                await _no_stream(scope, receive, send)
+            else:
+                await self._app(scope, receive, send)
+            return
         if headers.get("content-encoding", "identity") != "identity":
             await _refuse(415, Refused(INVALID_REQUEST, "compressed bodies are not accepted"), scope, receive, send)
             return
@@ -91,6 +99,11 @@ class Screen:
             return body
         renamed = {**fields(fields(body)["params"]), "requestId": alias_id}
         return encode({**fields(body), "params": Raw(encode(renamed))})
+
+
+async def _no_stream(scope: Scope, receive: Receive, send: Send) -> None:
+    body = http_body("send messages by POST; streams and sessions need a session id", {"code": "method_not_allowed"})
+    await JSONResponse(body, 405, headers={"Allow": "POST"})(scope, receive, send)
 
 
 async def _refuse(status: int, refused: Refused, scope: Scope, receive: Receive, send: Send) -> None:

@@ -19,6 +19,7 @@ import anyio.to_thread
 
 from mcp_gateway.errors import GatewayError
 from mcp_gateway.sandbox import Backend, Sandbox, Unavailable, select
+from mcp_gateway.security.private_file import write_private
 
 logger = logging.getLogger(__name__)
 
@@ -114,10 +115,7 @@ class SandboxChoice:
         if self._memory is None:
             return
         try:
-            self._memory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            written = self._memory.with_suffix(f".{os.getpid()}")
-            written.write_text(json.dumps({self._key(): self.works}))
-            written.replace(self._memory)
+            write_private(self._memory, json.dumps({self._key(): self.works}).encode())
         except OSError as refused:
             logger.warning("execute.verdict_not_saved reason=%s", refused.strerror)
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from mcp_gateway.security.private_file import write_private
 from mcp_gateway.upstream.session import Era
 
 logger = logging.getLogger(__name__)
@@ -77,10 +77,7 @@ class EraBook:
     def _save(self) -> None:
         if self._path is None:
             return
-        partial = self._path.with_name(f"{self._path.name}.{os.getpid()}")
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            partial.write_text(json.dumps(self._verdicts))
-            partial.replace(self._path)
+            write_private(self._path, json.dumps(self._verdicts).encode())
         except OSError as unwritable:
             logger.warning("upstream.eras_unwritable reason=%s", type(unwritable).__name__)

@@ -15,7 +15,7 @@ import msgspec
 
 from mcp_gateway.catalog import Kind
 from mcp_gateway.catalog.rules import StickyNames
-from mcp_gateway.upstream.private_file import write_private
+from mcp_gateway.security.private_file import write_private
 
 logger = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from typing import Any, Final
 import msgspec
 
 from mcp_gateway.catalog import Caps, Kind, Offer, Part, Problem, vet
-from mcp_gateway.upstream.private_file import write_private
+from mcp_gateway.security.private_file import write_private
 from mcp_gateway.wire import Raw, encode
 
 logger = logging.getLogger(__name__)

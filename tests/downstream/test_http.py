@@ -187,6 +187,14 @@ async def test_a_get_without_a_session_is_a_quick_4xx(http: httpx2.AsyncClient) 
     assert 400 <= response.status_code < 500
 
 
+@pytest.mark.parametrize("verb", ["GET", "DELETE"])
+async def test_a_probe_without_a_session_is_405(http: httpx2.AsyncClient, verb: str) -> None:
+    answer = await http.request(verb, "/mcp", headers={"accept": "text/event-stream"})
+
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    assert answer.json()["details"] == {"code": "method_not_allowed"}
+
+
 async def test_a_verb_a_door_does_not_have_is_405(http: httpx2.AsyncClient) -> None:
     response = await http.put("/mcp")
 
