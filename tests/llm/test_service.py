@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from mcp_gateway.cache import MemoryCache
+from mcp_gateway.cache import MemoryCache, open_cache
 from mcp_gateway.call import Client
 from mcp_gateway.errors import BadConfig, ModelRefused, ModelUnavailable
 from mcp_gateway.llm import LLMResponse, LLMService, Mode, Request, Settings, TextDelta, open_service
@@ -206,6 +206,14 @@ async def test_a_text_is_embedded_once() -> None:
         await service.get_embedding(["a", "bb", "a"])
         assert await service.get_embedding(["bb", "ccc"]) == [[2.0, 1.0], [3.0, 1.0]]
         assert there.model.embedded == [["a", "bb"], ["ccc"]]
+
+
+async def test_a_text_is_embedded_once_without_a_disk_too() -> None:
+    async with house([Says("")], embedding_model="e") as there:
+        service = CachedService(there.service, open_cache(path=None), ttl_s=0.0)
+        await service.get_embedding("a")
+        assert await service.get_embedding("a") == [1.0, 1.0]
+        assert there.model.embedded == [["a"]]
 
 
 # -- no model, the host's model, the other API ---------------------------------------------------------------------
