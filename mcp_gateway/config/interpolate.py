@@ -132,7 +132,7 @@ def _file(path: str, environment: Environment) -> str:
 
 
 def _input(name: str, environment: Environment) -> str:
-    raise Misspelled(f"'${{input:{name}}}' asks in an editor; use ${{VAR}} and set the variable in .env")
+    raise Unresolved(f"'${{input:{name}}}' asks in an editor; use ${{VAR}} and set the variable in .env")
 
 
 def _store(reference: str, environment: Environment) -> str:

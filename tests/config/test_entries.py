@@ -187,11 +187,6 @@ REFUSED = {
         "gateway.yaml:1:64: mcpServers.a.api_key: means the same as 'authorization' on line 1; keep one",
     ),
     "an odd key": ("{url: 'http://h', api_key: [b]}", "gateway.yaml:1:44: mcpServers.a.api_key: expected text"),
-    "an input": (
-        "{url: 'http://h', headers: {A: '${input:k}'}}",
-        "gateway.yaml:1:48: mcpServers.a.headers.A: '${input:k}' asks in an editor; use ${VAR} and set the variable "
-        "in .env",
-    ),
 }
 
 
@@ -245,6 +240,29 @@ def test_an_unset_variable_skips_its_server_and_no_other(tmp_path: Path) -> None
         "second": "gateway.yaml:4:10: mcpServers.second.url: ADDRESS is not set; TOKEN is not set: see the wiki; "
         "T is not set; E is not set; KIND is not set; R is not set"
     }
+
+
+def test_an_editors_question_skips_its_server_and_no_other(tmp_path: Path) -> None:
+    text = """{
+  "inputs": [{"type": "promptString", "id": "k"}],
+  "servers": {
+    "asks": {"url": "https://h", "headers": {"A": "Bearer ${input:k}"}},
+    "other": {"command": "x"}
+  }
+}"""
+    config = load(tmp_path, text, "mcp.json")
+
+    assert [server.disabled for server in config.servers.values()] == [True, False]
+    assert config.skipped == {
+        "asks": "mcp.json:4:51: servers.asks.headers.A: '${input:k}' asks in an editor; use ${VAR} and set the variable "
+        "in .env"
+    }
+
+
+def test_an_editors_question_outside_a_server_is_a_problem(tmp_path: Path) -> None:
+    assert problems(tmp_path, "llm: {api_key: '${input:k}'}\n") == [
+        "gateway.yaml:1:16: llm.api_key: '${input:k}' asks in an editor; use ${VAR} and set the variable in .env"
+    ]
 
 
 def test_a_skipped_server_is_still_checked(tmp_path: Path) -> None:

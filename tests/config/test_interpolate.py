@@ -58,6 +58,7 @@ def test_what_a_text_becomes(tmp_path: Path, text: str, value: str) -> None:
         ("${UNSET:?get one}", "UNSET is not set: get one"),
         ("${EMPTY:?}", "EMPTY is not set"),
         ("${file:none}", "the file of '${file:none}': no such file"),
+        ("${input:key}", "'${input:key}' asks in an editor; use ${VAR} and set the variable in .env"),
         ("${secret:a}", "a secret store is not available yet (asked for 'a'); use ${VAR} or ${file:/path}"),
         ("${keyring:a}", "a secret store is not available yet (asked for 'a'); use ${VAR} or ${file:/path}"),
     ],
@@ -82,7 +83,6 @@ def test_a_reference_without_a_value_is_unresolved(tmp_path: Path, text: str, re
             f"the reference that starts with '${{{'x-' * 20}...' is not understood; write ${{NAME}}",
         ),
         ("${{ secrets.X }}", "'${' without its '}'; write $$ for a plain $"),
-        ("${input:key}", "'${input:key}' asks in an editor; use ${VAR} and set the variable in .env"),
     ],
 )
 def test_what_is_no_reference_is_misspelled(tmp_path: Path, text: str, reason: str) -> None:
