@@ -119,8 +119,7 @@ class _Server:
         for kind in (Kind.RESOURCE, Kind.TEMPLATE):
             for entry in self._offer.entries(kind):
                 self.add_resource(kind, dict(entry))
-        for entry in self._offer.tools:
-            self.add_tool(dict(entry))
+        self.add_tools()
         for entry in self._offer.prompts:
             self.add_prompt(dict(entry))
 
@@ -142,16 +141,24 @@ class _Server:
             route = Route(Kind.PROMPT, self._server, exposed, name)
             self._merged.listed[Kind.PROMPT].append(Listed.of(route, entry))
 
-    def add_tool(self, entry: Entry) -> None:
-        name = loads(entry["name"])
-        if not self._rules.admits(name):
-            return
-        wanted = self._rules.rename.get(name, name)
-        exposed = self.name(Kind.TOOL, name, wanted, entry)
-        if exposed is None:
-            return
+    def add_tools(self) -> None:
+        """In the server's order, named in another: a tool really called so goes before one that was renamed to it."""
+        offered = ((loads(entry["name"]), entry) for entry in self._offer.tools)
+        admitted = {name: dict(entry) for name, entry in offered if self._rules.admits(name)}
+        exposed = {
+            name: self.name(Kind.TOOL, name, self.wanted(name), admitted[name])
+            for name in sorted(admitted, key=lambda name: self.wanted(name) != name)
+        }
+        for name, entry in admitted.items():
+            if (given := exposed[name]) is not None:
+                self.add_tool(name, given, entry)
+
+    def wanted(self, name: str) -> str:
+        return self._rules.rename.get(name, name)
+
+    def add_tool(self, name: str, exposed: str, entry: Entry) -> None:
         self.clean(name, entry)
-        self.describe(name, wanted, entry)
+        self.describe(name, entry)
         route, modern = self.headers(Route(Kind.TOOL, self._server, exposed, name), entry)
         if self._expose.rewrites_schemas:
             self.soften(name, entry)
@@ -171,9 +178,9 @@ class _Server:
             entry["name"] = Raw(encode(exposed))
         return exposed
 
-    def describe(self, name: str, wanted: str, entry: Entry) -> None:
+    def describe(self, name: str, entry: Entry) -> None:
         """Put the user's own description in, or look into the server's."""
-        own = self._rules.describe.get(wanted)
+        own = self._rules.describe.get(self.wanted(name))
         if own is not None:
             entry["description"] = Raw(encode(own))
         elif "description" in entry:

@@ -125,7 +125,8 @@ class Namer:
         for attempt, name in enumerate(self._choices(kind, server, original, wanted)):
             if self._is_free(kind, server, wanted, name):
                 self._taken.add((kind, fold(name)))
-                self.given[kind, server, wanted] = name
+                # A second asker for the same wish, by a rename, must not move the first one's name in the next build.
+                self.given.setdefault((kind, server, wanted), name)
                 return name, attempt > 0
         return None, True
 

@@ -115,6 +115,44 @@ def test_a_rename_goes_by_the_same_rules() -> None:
     assert [entry.route.name for entry in catalog.entries(Kind.TOOL)] == ["a", "b"]
 
 
+RENAMED_TO_WRITE = {"s": ServerRules(rename={"create": "write"})}
+
+
+def test_a_tool_keeps_its_name_from_one_that_is_renamed_to_it() -> None:
+    catalog = Catalog.build([offer("s", tools=["create", "write"])], RENAMED_TO_WRITE)
+    assert {entry.route.name: entry.route.exposed for entry in catalog.entries(Kind.TOOL)} == {
+        "create": f"s__write_{digest('s', 'create')}",
+        "write": "s__write",
+    }
+    assert [(problem.code, problem.name) for problem in catalog.problems] == [(Code.NAME_COLLISION, "create")]
+
+
+def test_a_rename_to_an_existing_name_leaves_the_order_of_the_listing() -> None:
+    catalog = Catalog.build([offer("s", tools=["create", "write"])], RENAMED_TO_WRITE)
+    assert [entry.route.name for entry in catalog.entries(Kind.TOOL)] == ["create", "write"]
+
+
+def test_a_rename_may_take_the_name_of_a_tool_that_is_left_out_or_renamed_itself() -> None:
+    left_out = {"s": ServerRules(rename={"create": "write"}, exclude=("write",))}
+    swapped = {"s": ServerRules(rename={"create": "write", "write": "create"})}
+    offers = [offer("s", tools=["create", "write"])]
+    assert exposed(Catalog.build(offers, left_out)) == ["s__write"]
+    assert exposed(Catalog.build(offers, swapped)) == ["s__write", "s__create"]
+
+
+def test_without_prefixes_a_tool_that_is_renamed_to_an_existing_name_is_left_out() -> None:
+    catalog = Catalog.build([offer("s", tools=["create", "write"])], RENAMED_TO_WRITE, NEVER)
+    assert [entry.route.name for entry in catalog.entries(Kind.TOOL)] == ["write"]
+    assert codes(catalog) == [Code.NAME_COLLISION]
+
+
+def test_in_collision_mode_a_rename_to_an_existing_name_stays_behind_it_in_every_build() -> None:
+    offers = [offer("s", tools=["create", "write"])]
+    first = Catalog.build(offers, RENAMED_TO_WRITE, COLLISION)
+    again = Catalog.build(offers, RENAMED_TO_WRITE, ExposeRules(prefix=Prefix.COLLISION, sticky=first.sticky))
+    assert exposed(first) == exposed(again) == ["s__write", "write"]
+
+
 def test_in_collision_mode_only_the_newcomer_is_prefixed() -> None:
     catalog = build({"a": ["read", "only"], "b": ["READ", "other"]}, COLLISION)
     assert exposed(catalog) == ["read", "only", "b__READ", "other"]
