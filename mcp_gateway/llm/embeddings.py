@@ -10,7 +10,6 @@ import logging
 import math
 from array import array
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import Final
 
 import anyio
@@ -102,8 +101,6 @@ class Embeddings:
         return tuple(text for text in self._wanted if text not in self._known)
 
     async def _learn(self, texts: tuple[str, ...]) -> None:
-        with suppress(GatewayError):  # what is wrong with the service, its first answer tells
-            await self._service.prepare()
         if (vectors := await self._embed(texts, PASSAGES_WITHIN_S)) is None:
             return
         self._pause_s = self._first_pause_s
@@ -131,6 +128,7 @@ class Embeddings:
         service = self._service
         try:
             with anyio.fail_after(within_s):
+                await service.prepare()  # also where the cache knows all: the next query has to be quick
                 vectors = await service.get_embedding([truncate(text, TEXT_BYTES) for text in texts])
             found = dict(zip(texts, self._comparable(vectors), strict=True))
             return found if service is self._service else None

@@ -160,6 +160,18 @@ async def test_a_failing_service_is_tried_until_it_is_back(
     assert len([record for record in caplog.records if "embeddings.failed" in record.message]) == 1
 
 
+async def test_a_provider_that_cannot_be_prepared_ends_nothing() -> None:
+    class Unready(Speller):
+        async def prepare(self) -> None:
+            raise RuntimeError("not today")
+
+    async with desk(Unready(), "abc") as there:
+        await anyio.wait_all_tasks_blocked()
+        assert await there.embeddings.vectors(["query"]) is None
+        there.replace(Speller())
+        await there.vectors("query")
+
+
 async def test_a_query_that_fails_is_answered_by_words_and_so_are_others_until_it_works() -> None:
     service = Speller()
     async with desk(service, "abc") as there:
