@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from mcp_gateway.cli.tokens import BYTES_PER_TOKEN, SEARCH_MODE_BYTES, Footprint, footprints, in_search_mode, lines
+from mcp_gateway.catalog import BYTES_PER_TOKEN
+from mcp_gateway.cli.tokens import SEARCH_MODE_BYTES, Footprint, footprints, in_search_mode, lines
 
 from tests.cli.command import run
 
