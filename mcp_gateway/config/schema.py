@@ -73,6 +73,8 @@ def _server(definitions: dict[str, Any]) -> dict[str, Any]:
     kinds = "Kind of server; told from command or url when left out."
     properties["type"] = {"enum": sorted(TYPES), "description": kinds}
     properties["command"] = _either(properties["command"], _STRING_LIST, "Or a list: the program and its arguments.")
+    zeds = {"type": "object", "required": ["path"]}
+    properties["command"] = _either(properties["command"], zeds, "Or Zed's mapping of path, args and env.")
     properties["tools"] = _either(properties["tools"], _STRING_LIST, "Or a list: what to include.")
     properties["trust"] = _either(properties["trust"], {"type": "boolean"}, "A host's boolean is ignored.")
     properties |= {alias: _alias(properties[key], key) for alias, key in RENAMED.items()}

@@ -144,7 +144,7 @@ class Settled:
 
 def settle(table: Table, path: str, report: Report, environment: Environment) -> Settled:
     """Read the values of a respelled and interpolated entry. `missing` names a file that is not there."""
-    for step in (_enabled, _command_list, _milliseconds):
+    for step in (_enabled, _command_table, _command_list, _milliseconds):
         table = step(table, path, report)
     table, missing = _env_file(table, environment)
     kind = _kind(table, path, report)
@@ -169,6 +169,25 @@ def _enabled(table: Table, path: str, report: Report) -> Table:
 
 
 _OPPOSITE = dict.fromkeys(("true", "yes", "on", "1"), "false") | dict.fromkeys(("false", "no", "off", "0"), "true")
+
+
+_ZEDS_COMMAND: Final = {"path": "command", "args": "args", "env": "env", "timeout": "timeout"}
+
+
+def _command_table(table: Table, path: str, report: Report) -> Table:
+    """Zed's mapping: the program's path, its arguments, its variables."""
+    entry = table.get("command")
+    if entry is None or not isinstance(entry.value, Table) or entry.value.get("path") is None:
+        return table  # without a path, the model says what is wrong with it
+    path = dotted(path, entry.written)
+    table = table.without("command")
+    for inner in entry.value.entries:
+        if key := _ZEDS_COMMAND.get(inner.key):
+            table = _put(table, inner.renamed(key), path, report)
+        else:
+            text = f"unknown key{nearest(inner.key, _ZEDS_COMMAND)}"
+            report.problem(inner.mark, dotted(path, inner.written), text)
+    return table
 
 
 def _command_list(table: Table, path: str, report: Report) -> Table:

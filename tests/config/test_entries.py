@@ -254,8 +254,8 @@ def test_an_editors_question_skips_its_server_and_no_other(tmp_path: Path) -> No
 
     assert [server.disabled for server in config.servers.values()] == [True, False]
     assert config.skipped == {
-        "asks": "mcp.json:4:51: servers.asks.headers.A: '${input:k}' asks in an editor; use ${VAR} and set the variable "
-        "in .env"
+        "asks": "mcp.json:4:51: servers.asks.headers.A: '${input:k}' asks in an editor; use ${VAR} and set the "
+        "variable in .env"
     }
 
 

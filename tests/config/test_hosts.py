@@ -225,3 +225,31 @@ def test_a_command_list_goes_before_the_arguments(tmp_path: Path) -> None:
         ("x", ("1", "2")),
         ("y", ()),
     ]
+
+
+def test_a_command_mapping_holds_the_program_its_arguments_and_its_variables(tmp_path: Path) -> None:
+    text = """{"context_servers": {"a": {"source": "custom", "settings": {},
+ "command": {"path": "npx", "args": ["-y", "b"], "env": {"K": "${V}"}, "timeout": 60000}}}}"""
+    server = shown(load(tmp_path, text, "settings.json", environ={"V": "value"}).servers["a"].model_dump())
+
+    assert (server["command"], server["args"], server["timeout"]) == ("npx", ("-y", "b"), 60)
+    assert server["env"] == {"K": "value"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "line"),
+    [
+        (
+            "{command: {path: x, arg: [y]}}",
+            "gateway.yaml:1:37: mcpServers.a.command.arg: unknown key, did you mean 'args'?",
+        ),
+        (
+            "{command: {path: x, args: [y]}, args: [z]}",
+            "gateway.yaml:1:37: mcpServers.a.command.args: means the same as 'args' on line 1; keep one",
+        ),
+        ("{command: {args: [y]}}", "gateway.yaml:1:27: mcpServers.a.command: "),
+    ],
+)
+def test_an_odd_command_mapping_is_refused(tmp_path: Path, entry: str, line: str) -> None:
+    (problem,) = problems(tmp_path, f"mcpServers: {{a: {entry}}}\n")
+    assert problem.startswith(line)
