@@ -93,7 +93,7 @@ make_venv() {
 # Installs with uv where it is, else with pip; both read the same hash-pinned files.
 add() {
     if has_uv; then
-        (cd "$root" && uv pip install --quiet --python "$venv/bin/python" "$@")
+        (cd "$root" && UV_COMPILE_BYTECODE=1 uv pip install --quiet --python "$venv/bin/python" "$@")
     else
         PIP_USER=0 "$venv/bin/python" -m pip --disable-pip-version-check --no-input install --quiet --use-pep517 "$@"
     fi

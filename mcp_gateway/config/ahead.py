@@ -25,7 +25,17 @@ REFUSED: Final[tuple[tuple[str, Callable[[Config], bool]], ...]] = (
 )
 """Path -> whether the file asks for protection, or for a shape of service, that is not there yet."""
 
-IGNORED: Final = ("observability.calls", "observability.otlp")
+IGNORED: Final = (
+    "observability.alerts",
+    "observability.calls",
+    "observability.metrics",
+    "observability.otlp",
+    "security.clean_texts",
+    "security.max_description",
+    "security.max_schema",
+    "security.max_tools",
+    "security.private_networks",
+)
 
 
 def refusals(config: Config) -> tuple[str, ...]:
