@@ -24,7 +24,7 @@ from mcp.server.runner import serve_dual_era_loop
 from mcp_gateway.builtin import MCPFunctions, Services, enabled
 from mcp_gateway.builtin.catalog_search import CatalogSearch
 from mcp_gateway.builtin.finder import finders
-from mcp_gateway.call import UNSELECTED, Call, Client, Selection
+from mcp_gateway.call import QUIET, UNSELECTED, Call, Client, Selection, Sink
 from mcp_gateway.catalog import Catalog, Kind
 from mcp_gateway.config import Config, ahead, folders, load_config
 from mcp_gateway.config.watch import changes, signature, sources
@@ -204,11 +204,13 @@ class App:
         await self.functions.settled()
         waiting.cancel()
 
-    async def call_tool(self, tool: str, arguments: Mapping[str, Any], deadline_s: float | None) -> dict[str, Any]:
-        """Call one tool for the command line. Raises GatewayError, RpcError."""
+    async def call_tool(
+        self, tool: str, arguments: Mapping[str, Any], deadline_s: float | None, sink: Sink = QUIET
+    ) -> dict[str, Any]:
+        """Call one tool for the command line; the sink hears of its progress. Raises GatewayError, RpcError."""
         client = Client(key="command-line", revision=LATEST_LEGACY, door="command line")
         call = Call("tools/call", {"name": tool, "arguments": arguments}, client, deadline_s=deadline_s)
-        result: dict[str, Any] = loads(await self.gateway.route(call))
+        result: dict[str, Any] = loads(await self.gateway.route(call, sink))
         return result
 
     def _ready(self, url: str, on_ready: Callable[[str], None]) -> None:

@@ -40,30 +40,48 @@ def ask(
     arguments: dict[str, Any] = {"question": " ".join(question)}
     wishes = {"tools": list(tools), "servers": list(servers), "read_only": read_only}
     arguments |= {name: value for name, value in wishes.items() if value}
-    result = anyio.run(_ask, output, arguments, timeout)
+    log = CallLog()
+    result = anyio.run(_ask, output, arguments, timeout, log)
     told = result.get("structuredContent")
     if output.as_json:
         answer(told if told is not None else result)
     else:
         for text in shown(result):
             say(text)
-        for line in _calls(told or {}):
-            note(line)
+        log.finish(told or {})
     return _status(result)
 
 
-async def _ask(output: Output, arguments: Mapping[str, Any], timeout_s: float | None) -> dict[str, Any]:
+async def _ask(output: Output, arguments: Mapping[str, Any], timeout_s: float | None, log: CallLog) -> dict[str, Any]:
     async with gateway(output) as answers:
         await answers.get("tools")  # the servers that are still starting bring what the answer needs
-        return await answers.call("ask", arguments, timeout_s)
+        return await answers.call("ask", arguments, timeout_s, None if output.as_json else log.follow)
 
 
-def _calls(told: Mapping[str, Any]) -> list[str]:
-    """What was done for the answer, a line each."""
-    return [
-        f"{call['id']} {call['tool']}: {'ok' if call['ok'] else call['error']}, {call['ms']} ms"
-        for call in told.get("tool_calls", ())
-    ]
+class CallLog:
+    """What is done for the answer, a line for each step as it happens; what nobody told on the way comes at the end."""
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
+
+    def follow(self, progress: Mapping[str, Any]) -> None:
+        from mcp_gateway.builtin.ask_progress import EVENTS_KEY
+
+        for event in (progress.get("_meta") or {}).get(EVENTS_KEY, ()):
+            if event["type"] == "tool_call":
+                note(f"{event['id']} {event['tool']}: calling")
+            elif event["type"] == "tool_result" and event["ok"]:  # the end tells why one failed
+                self._told.add(event["id"])
+                note(_ended(event, ""))
+
+    def finish(self, told: Mapping[str, Any]) -> None:
+        for call in told.get("tool_calls", ()):
+            if call["id"] not in self._told:
+                note(_ended(call, call["error"]))
+
+
+def _ended(call: Mapping[str, Any], failure: str) -> str:
+    return f"{call['id']} {call['tool']}: {'ok' if call['ok'] else failure}, {call['ms']} ms"
 
 
 def _status(result: Mapping[str, Any]) -> int:

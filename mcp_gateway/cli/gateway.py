@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import TYPE_CHECKING, Any, Protocol
@@ -21,10 +21,11 @@ from mcp_gateway.cli.options import config_path
 from mcp_gateway.cli.output import Output, note
 from mcp_gateway.config import folders, load_config
 from mcp_gateway.downstream.runfile import RunFile, Running
-from mcp_gateway.errors import CODES, GatewayError, NotRunning, RpcError, UnknownName
+from mcp_gateway.errors import CODES, METHOD_NOT_FOUND, GatewayError, NotRunning, RpcError, UnknownName
 
 if TYPE_CHECKING:
     from mcp_gateway.app import App
+    from mcp_gateway.wire import Raw, RawParams
 
 SETTLE_WITHIN_S = 15.0
 """How long a command waits for servers that are still starting (our choice)."""
@@ -34,6 +35,10 @@ LIVES_WITHIN_S = 2.0
 
 ANSWER_WITHIN_S = 3600.0
 """The gateway has deadlines of its own; this only bounds a dead connection."""
+
+
+Progress = Callable[[Mapping[str, Any]], None]
+"""Hears the params of progress notifications."""
 
 
 class Answers(Protocol):
@@ -46,8 +51,10 @@ class Answers(Protocol):
         """One tool's definition, None when there is no such tool. Raises GatewayError."""
         ...
 
-    async def call(self, tool: str, arguments: Mapping[str, Any], timeout_s: float | None) -> dict[str, Any]:
-        """The `CallToolResult`. Raises GatewayError."""
+    async def call(
+        self, tool: str, arguments: Mapping[str, Any], timeout_s: float | None, progress: Progress | None = None
+    ) -> dict[str, Any]:
+        """The `CallToolResult`. `progress` hears of a call in this process only. Raises GatewayError."""
         ...
 
 
@@ -106,7 +113,9 @@ class Remote:
     async def tool(self, name: str) -> Mapping[str, Any] | None:
         return _named(name, (await self.get("tools"))["tools"])
 
-    async def call(self, tool: str, arguments: Mapping[str, Any], timeout_s: float | None) -> dict[str, Any]:
+    async def call(
+        self, tool: str, arguments: Mapping[str, Any], timeout_s: float | None, progress: Progress | None = None
+    ) -> dict[str, Any]:
         body = json.dumps({"arguments": arguments} | ({} if timeout_s is None else {"timeout_s": timeout_s}))
         result: dict[str, Any] = await self._ask("POST", f"/api/v1/tools/{quote(tool, safe='')}/call", body)
         return result
@@ -185,9 +194,13 @@ class Local:
         await self._app.known(name, SETTLE_WITHIN_S)
         return _named(name, views.tools(self._app.gateway))
 
-    async def call(self, tool: str, arguments: Mapping[str, Any], timeout_s: float | None) -> dict[str, Any]:
+    async def call(
+        self, tool: str, arguments: Mapping[str, Any], timeout_s: float | None, progress: Progress | None = None
+    ) -> dict[str, Any]:
+        from mcp_gateway.call import QUIET
+
         try:
-            return await self._app.call_tool(tool, arguments, timeout_s)
+            return await self._app.call_tool(tool, arguments, timeout_s, ProgressSink(progress) if progress else QUIET)
         except RpcError as refused:
             raise Refused("upstream_error", refused.error["message"]) from None
         except UnknownName:
@@ -199,6 +212,23 @@ class Local:
             if agent.reason is not None and agent.reason not in self._told:
                 self._told.add(agent.reason)
                 note(f"note: {agent.reason}")
+
+
+class ProgressSink:
+    """The way back to a command, which follows progress and cannot be asked anything."""
+
+    owner: str = "command-line"
+    token: str | int | None = 1
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def notify(self, method: str, params: RawParams) -> None:
+        if method == "notifications/progress":
+            self._progress(params)
+
+    async def request(self, method: str, params: RawParams) -> Raw:
+        raise RpcError.of(METHOD_NOT_FOUND, f"declined: a command has nobody to ask: {method}")
 
 
 @asynccontextmanager

@@ -27,6 +27,20 @@ async def test_the_answer_is_all_that_is_on_standard_output(tmp_path: Path) -> N
     assert "call_1 sysinfo: ok" in done.err
 
 
+async def test_steps_are_told_as_they_happen_and_once(tmp_path: Path) -> None:
+    done = await asked(tmp_path, [USES, Says("All is well.")], "is all well?")
+    steps = [line.partition(", ")[0] for line in done.err.splitlines() if line.startswith("call_1 ")]
+    assert steps == ["call_1 sysinfo: calling", "call_1 sysinfo: ok"]
+
+
+async def test_a_step_that_failed_is_told_with_its_reason(tmp_path: Path) -> None:
+    wrong = Says(calls=[("sysinfo", {"sections": ["nonsense"]})])
+    done = await asked(tmp_path, [wrong, Says("Not known.")], "is all well?")
+    ended = [line for line in done.err.splitlines() if line.startswith("call_1 ")][-1]
+    assert "ok" not in ended
+    assert "None" not in ended
+
+
 async def test_programs_get_the_whole_result(tmp_path: Path) -> None:
     done = await asked(tmp_path, [USES, Says("All is well [call_1].")], "is all well?", "--json")
     assert (done.body["answer"], done.body["citations"]) == ("All is well [call_1].", ["call_1"])

@@ -79,6 +79,15 @@ async def test_the_command_line_asks_without_a_gateway(tmp_path: Path) -> None:
         assert_told(there)
 
 
+async def test_the_command_line_follows_an_ask(tmp_path: Path) -> None:
+    async with desk(tmp_path) as there:
+        write_config(tmp_path, there.config)
+        done = await there.ask()
+        steps = [line.partition(", ")[0] for line in done.err.splitlines() if line.startswith("call_")]
+        assert (done.status, done.out) == (0, f"{ANSWER}\n"), done
+        assert sorted(steps) == sorted(f"{id} {tool}: {step}" for id, tool, _, _ in USED for step in ("calling", "ok"))
+
+
 async def test_the_command_line_asks_the_running_gateway(tmp_path: Path) -> None:
     async with desk(tmp_path) as there:
         with Gateway(tmp_path, there.config) as gateway:
