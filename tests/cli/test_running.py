@@ -115,7 +115,7 @@ def test_commands_find_a_gateway_under_a_base_path(tmp_path: Path) -> None:
 
 def test_ctrl_c_ends_a_call_over_the_running_gateway(served: Path) -> None:
     child = subprocess.Popen(
-        command("call", "box__slow", "seconds=5"),
+        command("call", "box__slow", "seconds=15"),
         cwd=served,
         env=environment(served),
         stdout=subprocess.PIPE,
