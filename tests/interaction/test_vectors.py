@@ -39,8 +39,9 @@ async def found(app: App, query: str) -> list[str]:
 
 
 async def until_found(app: App, query: str, name: str) -> None:
-    while await found(app, query) != [name]:
-        await anyio.sleep(_POLL_S)  # vectors announce nothing; a busy loop would starve the thread of the disk
+    """Vectors announce nothing; a busy loop would starve the thread of the disk."""
+    while await found(app, query) != [name]:  # noqa: ASYNC110
+        await anyio.sleep(_POLL_S)
 
 
 @shows("search-meaning")
