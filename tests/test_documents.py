@@ -39,7 +39,7 @@ FOREIGN = re.compile(
             "/wo" + "rk/",
             "/opt/" + "gw",
             "/root/" + r"\.",
-            "pythonhosted" + r"\.org",
+            "python" + r"hosted\.org",
             "pypi" + r"\.org",
             "registry" + r"\.npmjs",
             "deb" + r"\.debian",

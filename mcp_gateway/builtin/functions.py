@@ -7,6 +7,7 @@ Its schemas come from its two models, its description from its docstring.
 from __future__ import annotations
 
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -29,12 +30,12 @@ class Arguments(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Result(BaseModel):
+class Result(BaseModel, ABC):
     """The base of results that have a better text than their JSON."""
 
+    @abstractmethod
     def text(self) -> str:
         """What a model or a person reads; programs read the structured content."""
-        raise NotImplementedError
 
     @property
     def is_error(self) -> bool:

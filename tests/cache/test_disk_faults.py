@@ -19,6 +19,7 @@ from mcp_gateway.cache import Entry, SqliteCache, TieredCache, open_cache, stead
 from mcp_gateway.cache.sqlite import RETRY_S
 
 from tests.fakes.clock import Clock
+from tests.support import require
 
 NOBODY = 65534
 
@@ -201,17 +202,14 @@ def full_disk() -> Iterator[Path]:
     """A folder on a file system of one MiB."""
     folder = Path(tempfile.mkdtemp())
     try:
+        require(shutil.which("mount") is not None, "a full disk needs the command mount")
         mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True)
-    except FileNotFoundError:
-        folder.rmdir()
-        pytest.skip("no mount command here")
-    if mounted.returncode:
-        folder.rmdir()
-        pytest.skip("may not mount here; the limit of file sizes is tested beside")
-    try:
-        yield folder
+        require(mounted.returncode == 0, "a full disk needs the right to mount; run as root")
+        try:
+            yield folder
+        finally:
+            subprocess.run(["umount", folder], check=True)
     finally:
-        subprocess.run(["umount", folder], check=True)
         folder.rmdir()
 
 

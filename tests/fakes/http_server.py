@@ -108,6 +108,10 @@ class ScriptedServer:
             await self.heard.wait()
 
 
+_ACCEPT_TURNS = 4
+"""Turns of the loop until asyncio hands over what it has accepted; one that meets a closed server is never closed."""
+
+
 class _Reader(asyncio.StreamReader):
     """Tells of the connection's end without anybody reading."""
 
@@ -155,6 +159,9 @@ async def scripted(script: Script, tls: ssl.SSLContext | None = None) -> AsyncIt
     try:
         yield server
     finally:
+        asyncio.get_running_loop().remove_reader(listening.sockets[0].fileno())
+        for _ in range(_ACCEPT_TURNS):
+            await asyncio.sleep(0)
         listening.close()
         ending = list(tasks)
         for task in ending:

@@ -96,7 +96,7 @@ def call(request: Message, now: set[str]) -> Message | None:
     if (steps := request["params"].get("arguments", {}).get("progress")) is not None:
         token = request["params"]["_meta"]["progressToken"]
         for step in range(steps):
-            time.sleep(0.1)
+            time.sleep(0.1)  # the mood: work that goes on for longer than its deadline, and tells so
             send({"method": "notifications/progress", "params": {"progressToken": token, "progress": step}})
     return None if "hangs" in now else {"result": {"content": [], "structuredContent": {"pid": os.getpid()}}}
 

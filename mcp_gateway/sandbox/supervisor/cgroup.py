@@ -68,7 +68,7 @@ class Cgroup:
         give_up_monotonic_s = time.monotonic() + _REMOVE_WITHIN_S
         for folder in self._folders:
             while not _removed(folder) and time.monotonic() < give_up_monotonic_s:
-                time.sleep(0.002)
+                time.sleep(0.002)  # rmdir fails until the kernel lets go, and nothing announces that
 
 
 def create(memory_bytes: int, pids: int) -> Cgroup | None:

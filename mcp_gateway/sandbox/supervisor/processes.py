@@ -85,7 +85,7 @@ def end_all(root: int) -> None:
         for number in (signal.SIGSTOP, signal.SIGKILL):
             for process in living:
                 _send(process.pid, number)
-        time.sleep(0.001)
+        time.sleep(0.001)  # gives the killed a turn to die; this process has nothing else to do
 
 
 def reap() -> bool:
