@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from mcp_gateway.cache import Scope, TieredCache, load_backend, open_cache
+from mcp_gateway.cache import Cache, Scope, TieredCache, open_cache
 from mcp_gateway.call import Mode
 from mcp_gateway.catalog import ExposeRules, Filter, Order, Prefix, SchemaCompat, ServerRules, StickyNames, View
 from mcp_gateway.config import Config, ahead
+from mcp_gateway.config.dotted import subclass
 from mcp_gateway.downstream.http import HttpRules
 from mcp_gateway.downstream.server import Transport
 from mcp_gateway.errors import BadConfig
@@ -151,5 +152,5 @@ def kept_answers(config: Config, file: Path) -> TieredCache:
         max_bytes=memory.max_bytes,
         max_disk_bytes=disk.max_bytes,
         ttl_s=config.cache.ttl,
-        second=None if backend in ("auto", "redis") else load_backend(backend)(),
+        second=None if backend in ("auto", "redis") else subclass("cache.backend", backend, Cache)(),
     )

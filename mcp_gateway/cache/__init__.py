@@ -5,7 +5,7 @@ A *tier* keeps *entries* (exact bytes with an age and the server they came from)
 flush number: raising it makes all of that server's entries dead at once.
 """
 
-from mcp_gateway.cache.base import Cache, CacheStats, Clock, Entry, EntryCache, load_backend, steady_clock
+from mcp_gateway.cache.base import Cache, CacheStats, Clock, Entry, EntryCache, steady_clock
 from mcp_gateway.cache.generations import Generations
 from mcp_gateway.cache.memory import MemoryCache
 from mcp_gateway.cache.rule import CacheRule, Scope, Use
@@ -25,7 +25,6 @@ __all__ = [
     "SqliteCache",
     "TieredCache",
     "Use",
-    "load_backend",
     "open_cache",
     "steady_clock",
 ]

@@ -9,7 +9,6 @@ the configuration by dotted path (`package.module:Class`).
 
 from __future__ import annotations
 
-import importlib
 import json
 import time
 from abc import ABC, abstractmethod
@@ -17,8 +16,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from anyio import to_thread
-
-from mcp_gateway.errors import BadConfig
 
 DEFAULT_TTL_S = 300.0
 """The greatest age `get` accepts when the caller names none (`cache.ttl` of the configuration)."""
@@ -153,21 +150,3 @@ class EntryCache(Cache):
 
     @abstractmethod
     def store(self, key: str, entry: Entry, persist: bool = True) -> None: ...
-
-
-def load_backend(path: str) -> type[Cache]:
-    """The `Cache` subclass that `package.module:Class` names.
-
-    Raises:
-        BadConfig: no such module or class, or it is not a `Cache`.
-    """
-    module, _, name = path.partition(":")
-    if not module or not name:
-        raise BadConfig(f"cache back end {path!r}: expected 'package.module:Class'")
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, TypeError, ValueError) as missing:
-        raise BadConfig(f"cache back end {path!r} cannot be loaded: {missing}") from missing
-    if not (isinstance(found, type) and issubclass(found, Cache)):
-        raise BadConfig(f"cache back end {path!r} is not a subclass of mcp_gateway.cache.Cache")
-    return found

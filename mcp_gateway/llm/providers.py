@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from mcp_gateway.cache import Cache
+from mcp_gateway.config.dotted import subclass
 from mcp_gateway.llm.cached import CachedService
 from mcp_gateway.llm.chat import OpenAIService
 from mcp_gateway.llm.responses import ResponsesService
 from mcp_gateway.llm.retrieval import RetrievalService
-from mcp_gateway.llm.service import LLMService, Settings, load_provider
+from mcp_gateway.llm.service import LLMService, Settings
 
 SAMPLING: Final = "sampling"
 """Made anew for each call from its client; the service made here answers whoever cannot be asked."""
@@ -29,7 +30,7 @@ def open_service(provider: str, settings: Settings, cache: Cache | None = None, 
     """
     if provider == "auto":
         provider = "openai" if settings.api_key or settings.base_url else "retrieval"
-    service = (_PROVIDERS.get(provider) or load_provider(provider))(settings)
+    service = (_PROVIDERS.get(provider) or subclass("llm.provider", provider, LLMService))(settings)
     if cache is None or isinstance(service, RetrievalService):
         return service
     return CachedService(service, cache, ttl_s=ttl_s)

@@ -6,14 +6,13 @@ configuration by dotted path (`package.module:Class`). It is built with the `llm
 
 from __future__ import annotations
 
-import importlib
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Literal, overload
 
-from mcp_gateway.errors import BadConfig, ModelRefused
+from mcp_gateway.errors import ModelRefused
 from mcp_gateway.llm.messages import LLMChunk, LLMResponse, Messages, Request, TextDelta, ToolChoice, last_question
 
 MIN_SCORE: Final = 0.02
@@ -163,17 +162,3 @@ class LLMService(ABC):
         if isinstance(text, str):
             return (await self.embed([text]))[0]
         return await self.embed(text) if text else []
-
-
-def load_provider(path: str) -> type[LLMService]:
-    """The `LLMService` subclass that `package.module:Class` names. Raises BadConfig."""
-    module, _, name = path.partition(":")
-    if not module or not name:
-        raise BadConfig(f"llm.provider {path!r}: expected openai, retrieval, sampling or 'package.module:Class'")
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, TypeError, ValueError) as missing:
-        raise BadConfig(f"llm.provider {path!r} cannot be loaded: {missing}") from missing
-    if not (isinstance(found, type) and issubclass(found, LLMService)):
-        raise BadConfig(f"llm.provider {path!r} is not a subclass of mcp_gateway.llm.LLMService")
-    return found

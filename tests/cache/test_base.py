@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mcp_gateway.cache import Cache, Entry, Generations, MemoryCache, TieredCache, load_backend, steady_clock
+from mcp_gateway.cache import Cache, Entry, Generations, MemoryCache, TieredCache, steady_clock
+from mcp_gateway.config.dotted import subclass
 from mcp_gateway.errors import BadConfig
 
 from tests.fakes.clock import Clock
@@ -41,7 +42,7 @@ def tiered(second: Cache, clock: Clock) -> TieredCache:
 
 
 def test_a_back_end_is_found_by_its_dotted_path() -> None:
-    assert load_backend("tests.cache.test_base:Shelf") is Shelf
+    assert subclass("cache.backend", "tests.cache.test_base:Shelf", Cache) is Shelf
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,7 @@ def test_a_back_end_is_found_by_its_dotted_path() -> None:
 )
 def test_a_path_that_leads_to_no_back_end_is_a_configuration_error(path: str) -> None:
     with pytest.raises(BadConfig):
-        load_backend(path)
+        subclass("cache.backend", path, Cache)
 
 
 async def test_a_back_end_with_get_and_set_alone_serves_as_second_tier() -> None:

@@ -5,10 +5,10 @@ Queries enter; hits, the providers that gave them, and warnings leave. Several q
 
 from __future__ import annotations
 
-import importlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pkgutil import resolve_name
 
 import anyio
 
@@ -113,18 +113,13 @@ async def _ask(source: Source, query: Query, web: Web) -> Page:
     if provider := PROVIDERS.get(source.type):
         return await provider(source, query, web)
     try:
-        return await _own(source.type)(source, query, web)
+        own: Provider = resolve_name(source.type)
+        return await own(source, query, web)
     except ProviderFailed:
         raise
     except Exception as error:  # boundary: a provider of the operator's own may raise anything
         logger.exception("search.own_provider_failed provider=%s", source.type)
         raise ProviderFailed(f"it raised {type(error).__name__}; the gateway's log has the traceback") from None
-
-
-def _own(path: str) -> Provider:
-    module, _, name = path.partition(":")
-    own: Provider = getattr(importlib.import_module(module), name)
-    return own
 
 
 def _found(outcomes: Sequence[_Outcome], limit: int) -> Found:
