@@ -129,14 +129,24 @@ def caching(config: Config) -> dict[str, Caching]:
 def model_settings(config: Config) -> Settings:
     """The `llm` section as the model's provider takes it."""
     llm = config.llm
+    folder = _embedding_folder(config)
     return Settings(
         model=llm.model,
         base_url=llm.base_url,
         api_key=llm.api_key.get_secret_value() if llm.api_key else None,
-        embedding_model=llm.embedding_model,
+        embedding_model=llm.embedding_model if folder is None else None,
+        embedding_folder=folder,
         timeout_s=llm.timeout,
         temperature=llm.temperature,
     )
+
+
+def _embedding_folder(config: Config) -> Path | None:
+    """What is written as a path, beside the configuration file."""
+    named = config.llm.embedding_model
+    if named is None or not named.startswith(("/", "./", "../", "~/")):
+        return None
+    return config.path.parent / Path(named).expanduser()
 
 
 def kept_answers(config: Config, file: Path) -> TieredCache:

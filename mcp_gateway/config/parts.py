@@ -147,7 +147,8 @@ class Llm(Section):
     )
     api_key: SilentSecret = Field(default=None, description="Its key. Default: ${API_KEY:-}.")
     embedding_model: SilentText = Field(
-        default=None, description="Name of the embedding model, by which tools are found by meaning too. Default: none."
+        default=None,
+        description="Embedding model, by which tools are found by meaning too: its name, or ./FOLDER. Default: none.",
     )
     timeout: Seconds = Field(default=60.0, gt=0, description="Deadline of one request to the model, in seconds.")
     max_rounds: Count = Field(default=6, description="Turns of the model within one ask.")

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Final, Literal, overload
 
 from mcp_gateway.errors import ModelRefused
@@ -41,12 +42,16 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a model is reached; the `llm` section as plain values. `api_key` is shown nowhere."""
+    """How a model is reached; the `llm` section as plain values. `api_key` is shown nowhere.
+
+    `embedding_model` is a name that the provider knows, `embedding_folder` a model here that takes its place.
+    """
 
     model: str | None = None
     base_url: str | None = None
     api_key: str | None = None
     embedding_model: str | None = None
+    embedding_folder: Path | None = None
     timeout_s: float = 60.0
     temperature: float = 0.0
 

@@ -77,6 +77,7 @@ REQUIREMENTS: Final = {
     "search-mode-calls": ("a call through call_tool or read_tool is as one made by name", "ours: design, decision 7"),
     "search-meaning": ("tools are found by meaning where an embedding model is configured", "issue 4"),
     "search-meaning-down": ("while that model is down words do, and it is used again once it is back", "issue 4"),
+    "search-meaning-folder": ("a folder with a model does as well, without a service, a key or a network", "issue 4"),
     "search-meaning-kept": ("vectors are kept from one start to the next", "issue 4"),
     "profiles": ("a profile is a part of the whole at an address of its own", "ours: design, doors"),
     "profiles-hide": ("what a profile leaves out looks as if it were not there, whatever is asked", "ours"),

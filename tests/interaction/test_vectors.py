@@ -13,6 +13,7 @@ from tests.fakes.openai_server import OpenAIServer, Refuses, Says, openai_server
 from tests.gateway import write_config
 from tests.interaction.house import gateway
 from tests.interaction.requirements import shows
+from tests.llm.static_model import write_model
 
 _POLL_S = 0.02
 
@@ -61,6 +62,16 @@ async def test_words_do_while_the_model_is_down_and_meaning_comes_with_it(tmp_pa
                 assert await found(app, SIESTA) == []
                 model.embedding_fault = None
                 await until_found(app, SIESTA, "box__slow")
+
+
+@shows("search-meaning-folder")
+async def test_a_model_in_a_folder_needs_no_service(tmp_path: Path) -> None:
+    write_model(tmp_path / "model", {"slow": (1.0, 0.0), "siesta": (1.0, 0.0), "tool": (0.0, 1.0)})
+    tools = {"execute": {"enabled": False}}
+    plain = {"mcpServers": {"box": tool_box()}, "tools": tools, "llm": {"embedding_model": "./model"}}
+    with anyio.fail_after(30):
+        async with gateway(tmp_path, plain) as (app, _):
+            await until_found(app, SIESTA, "box__slow")
 
 
 @shows("search-meaning-kept")
