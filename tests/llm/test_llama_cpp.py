@@ -57,6 +57,14 @@ async def test_the_grammar_makes_arguments_that_fit_the_schema(service: OpenAISe
     validate(json.loads(call.arguments), SCHEMA)
 
 
+async def test_a_schema_that_refers_to_itself_is_understood_without_what_it_refers_to(service: OpenAIService) -> None:
+    node = {"type": "object", "properties": {"next": {"$ref": "#/$defs/Node"}}, "required": ["next"]}
+    tree = {"type": "object", "$defs": {"Node": node, "Loop": {"$ref": "#/$defs/Loop"}}, "required": ["loop"]}
+    climb = function("box__climb", "Climb", tree | {"properties": {"loop": {"$ref": "#/$defs/Loop"}}})
+    response = await service.generate_response([user("how far?")], tools=[climb])
+    assert response.tool_calls or response.text
+
+
 async def test_a_call_comes_in_a_stream_too(service: OpenAIService) -> None:
     stream = await service.generate_response([user("how far?")], True, tools=[MEASURE])
     chunks = [chunk async for chunk in stream]

@@ -122,6 +122,47 @@ async def test_a_field_that_is_refused_is_left_out_from_then_on(field: str) -> N
     assert [field in body for body in bodies] == [True, False, False]
 
 
+TREE: dict[str, Any] = {
+    "type": "object",
+    "$defs": {"Node": {"type": "object", "properties": {"next": {"$ref": "#/$defs/Node"}}}},
+    "properties": {
+        "root": {"$ref": "#/$defs/Node", "description": "Where to begin."},
+        "size": {"anyOf": [{"type": "integer"}, {"type": "null"}]},
+        "names": {"type": "array", "minItems": 1, "items": {"type": "string", "pattern": "a+"}},
+        "anything": True,
+    },
+    "required": ["root"],
+}
+PLAIN_TREE = {
+    "type": "object",
+    "properties": {
+        "root": {"description": "Where to begin."},
+        "size": {},
+        "names": {"type": "array", "items": {"type": "string"}},
+        "anything": {},
+    },
+    "required": ["root"],
+}
+
+
+@pytest.mark.parametrize("reason", ["failed to parse grammar", "Invalid schema for function 'climb'"])
+async def test_a_schema_that_is_refused_is_said_in_plain_keywords_from_then_on(reason: str) -> None:
+    climb = function("climb", "Climb a tree", TREE)
+    async with house([Refuses(400, reason), Says("Hello."), Says("Hello.")]) as there:
+        for _ in range(2):
+            await there.service.generate_response([user("hi")], tools=[READ, climb])
+        offered = [[tool["function"] for tool in body["tools"]] for body in there.model.bodies]
+    assert [tools[1]["parameters"] for tools in offered] == [TREE, PLAIN_TREE, PLAIN_TREE]
+    assert [tools[0] for tools in offered] == [READ["function"]] * 3
+
+
+async def test_a_schema_that_is_refused_in_plain_keywords_too_is_a_failure() -> None:
+    async with house([Refuses(400, "failed to parse grammar")] * 3) as there:
+        with pytest.raises(ModelRefused, match="grammar"):
+            await there.service.generate_response([user("hi")], tools=[function("climb", "Climb", TREE)])
+        assert len(there.model.bodies) == 2
+
+
 async def test_a_limit_that_is_refused_goes_under_its_newer_name() -> None:
     refusal = Refuses(400, "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.")
     async with house([refusal, Says("Hello.")]) as there:
