@@ -122,7 +122,7 @@ class App:
         self.models.configure(config.llm.provider, model_settings(config))
         self._services = Services(
             self._settled_catalog,
-            allowed=lambda call: self.gateway.showcase.view(call.client.selection),
+            allowed=lambda call: self.gateway.showcase.view(call.client),
             sandbox=self.sandbox,
             environ=environ,
             route=lambda call, sink: self.gateway.route(call, sink),
@@ -366,7 +366,7 @@ class App:
 
     def _health(self, call: Call) -> Mapping[str, Any]:
         summary = views.status(self.gateway)
-        view = self.gateway.showcase.view(call.client.selection)
+        view = self.gateway.showcase.view(call.client)
         return {
             "version": summary["version"],
             "tools": self.gateway.catalog.size(view).tools,

@@ -48,7 +48,7 @@ class Client:
     """The downstream client a call came from.
 
     `key` is one legacy session, or one single 2026 request: calls with equal keys belong together.
-    `session` is the key of the legacy session, None for a stateless client.
+    `session` is the key of the legacy session, None for a stateless client. `principal` is who is behind it.
     """
 
     key: str
@@ -58,6 +58,7 @@ class Client:
     session: str | None = None
     door: str = "internal"
     selection: Selection = UNSELECTED
+    principal: Principal = LOCAL
 
     @property
     def modern(self) -> bool:
@@ -105,7 +106,7 @@ QUIET: Sink = _Quiet()
 
 @dataclass(slots=True)
 class Call:
-    """One request on its way, with its principal.
+    """One request on its way.
 
     `params` belongs to the call: whoever routes it may change the mapping.
     `deadline_s` is the caller's own wish, in seconds from now; None means the configured default.
@@ -117,7 +118,11 @@ class Call:
     params: RawParams
     client: Client
     sink: Sink = QUIET
-    principal: Principal = LOCAL
     deadline_s: float | None = None
     log_level: str | None = None
     route: Route | None = None
+
+    @property
+    def principal(self) -> Principal:
+        """Who is asking."""
+        return self.client.principal

@@ -7,6 +7,8 @@ The branches answer one question: what can the caller do?
     │   ├── InvalidParams             invalid_params
     │   ├── UnknownName               unknown_name (a refused name looks the same)
     │   ├── UnknownMethod             unknown_method
+    │   ├── Unauthorized              unauthorized
+    │   ├── Forbidden                 forbidden
     │   └── MessageTooLarge           message_too_large
     ├── TryLater                    the request was fine; the moment was not
     │   ├── UpstreamUnavailable       upstream_unavailable
@@ -15,6 +17,7 @@ The branches answer one question: what can the caller do?
     │   ├── UpstreamBusy              upstream_busy
     │   ├── UpstreamRemoved           upstream_removed
     │   ├── Busy                      busy
+    │   ├── RateLimited               rate_limited
     │   └── ModelUnavailable          model_unavailable
     └── OperatorError               somebody has to mend something
         ├── BadConfig                 bad_config
@@ -66,6 +69,8 @@ CODES: Mapping[str, Translation] = {
     "invalid_params": Translation(INVALID_PARAMS, 400, 65),
     "unknown_name": Translation(INVALID_PARAMS, 404, 66),
     "unknown_method": Translation(METHOD_NOT_FOUND, 404, 2),
+    "unauthorized": Translation(INVALID_REQUEST, 401, 3),
+    "forbidden": Translation(INVALID_PARAMS, 403, 77),
     "message_too_large": Translation(INVALID_REQUEST, 413, 65),
     "upstream_unavailable": Translation(INTERNAL_ERROR, 503, 4),
     "upstream_timeout": Translation(INTERNAL_ERROR, 504, 4),
@@ -79,6 +84,7 @@ CODES: Mapping[str, Translation] = {
     "upstream_message_too_large": Translation(INTERNAL_ERROR, 502, 4),
     "not_running": Translation(INTERNAL_ERROR, 503, 69),
     "port_busy": Translation(INTERNAL_ERROR, 503, 69),
+    "rate_limited": Translation(INTERNAL_ERROR, 429, 69),
     "busy": Translation(INTERNAL_ERROR, 503, 69),
     "sandbox_unavailable": Translation(INTERNAL_ERROR, 503, 69),
     "search_unavailable": Translation(INTERNAL_ERROR, 503, 69),
@@ -141,6 +147,18 @@ class UnknownMethod(CallerError):
         super().__init__(f"Method not found: {method}")
 
 
+class Unauthorized(CallerError):
+    """No credential, or one that is not accepted; which of the two is not told."""
+
+    code = "unauthorized"
+
+
+class Forbidden(CallerError):
+    """The caller is known, and may not do this kind of thing."""
+
+    code = "forbidden"
+
+
 class MessageTooLarge(CallerError):
     """The caller's message is above `limits.max_body`."""
 
@@ -185,6 +203,12 @@ class Busy(TryLater):
     """A built-in tool does as much as it may, and its waiting line is full."""
 
     code = "busy"
+
+
+class RateLimited(TryLater):
+    """The caller asks more often, or for more at once, than it may; `retry_after_s` says when to try again."""
+
+    code = "rate_limited"
 
 
 class ModelUnavailable(TryLater):

@@ -48,7 +48,7 @@ from mcp_gateway.errors import (
 from mcp_gateway.events import CatalogChanged, Event, Events, OfferChanged
 from mcp_gateway.middleware import Middleware, chain
 from mcp_gateway.revisions import LOG_LEVELS
-from mcp_gateway.security.principal import Principal
+from mcp_gateway.security.policy import check_scope
 from mcp_gateway.showcase import Showcase, ShowRules
 from mcp_gateway.upstream.agent import MCPAgent
 from mcp_gateway.upstream.manager import MCPAgentManager
@@ -135,6 +135,7 @@ class Gateway:
         a built-in refuses its arguments (2025-11-25, server/tools: the model can correct them).
 
         Raises:
+            Forbidden: the caller's scopes do not cover the method, whatever it names.
             UnknownName: no such name, or not for this caller.
             InvalidParams: the params lack what the method needs.
             UnknownMethod: nobody serves the method.
@@ -142,6 +143,7 @@ class Gateway:
             GatewayError: any other failure, for methods other than `tools/call`.
         """
         call.sink = sink
+        check_scope(call.principal, call.method, call.params.get("name"))
         if (kind := LISTINGS.get(call.method)) is not None:
             return await self.listing(kind, call)
         try:
@@ -161,7 +163,7 @@ class Gateway:
         if delegate is None:
             return await self._resolve_in_time(call)
         if call.params["name"] in SURFACE:
-            raise self._unknown(Kind.TOOL, call.params["name"], self.showcase.view(call.client.selection))
+            raise self._unknown(Kind.TOOL, call.params["name"], self.showcase.view(call.client))
         route = await self._resolve_in_time(call)
         if delegate == READ_TOOL and route is not None and not reads_only(self.catalog, route.exposed):
             raise InvalidParams(f"{route.exposed} does not say that it only reads; use call_tool")
@@ -178,7 +180,7 @@ class Gateway:
             limit_s = FIRST_CALL_WAIT_S if call.deadline_s is None else call.deadline_s
             prefixes, text = self.catalog.prefixes, _text(call.params, "name")
             await self.upstreams.settled(limit_s, lambda server: text.startswith(prefixes.get(server, "")))
-            await self._until_heard_of(text, limit_s, self.showcase.view(call.client.selection))
+            await self._until_heard_of(text, limit_s, self.showcase.view(call.client))
         return self._resolve(call)
 
     async def _until_heard_of(self, name: str, limit_s: float, view: View) -> None:
@@ -194,7 +196,7 @@ class Gateway:
 
     def _resolve(self, call: Call) -> Route | None:
         """The route of the call's target; None for methods that name none. Raises UnknownName, InvalidParams."""
-        view = self.showcase.view(call.client.selection)
+        view = self.showcase.view(call.client)
         match call.method:
             case "tools/call":
                 return _finder(call.params) or self._named(Kind.TOOL, call.params, view)
@@ -250,7 +252,7 @@ class Gateway:
 
     async def _relay(self, call: Call, route: Route, server: str) -> Raw:
         call.params = upstream_params(call.method, call.params, route)
-        agent = self.upstreams.agent_for(server, call.client, call.principal)
+        agent = self.upstreams.agent_for(server, call.client)
         tool = route.name if route.kind is Kind.TOOL else ""
         raw = await agent.call(
             lambda link, sink: bridge.relay(link, call, sink), call.sink, deadline_s=call.deadline_s, tool=tool
@@ -278,8 +280,8 @@ class Gateway:
         """
         owner = self._vendor_owners.get(call.method)
         candidates = [owner] if owner is not None else [agent.name for agent in self.upstreams.agents if agent.link]
-        for server in filter(self.showcase.view(call.client.selection).admits_server, candidates):
-            agent = self.upstreams.agent_for(server, call.client, call.principal)
+        for server in filter(self.showcase.view(call.client).admits_server, candidates):
+            agent = self.upstreams.agent_for(server, call.client)
             try:
                 raw = await agent.call(lambda link, sink: bridge.relay(link, call, sink), call.sink)
             except RpcError as refused:
@@ -292,14 +294,14 @@ class Gateway:
             return raw
         raise UnknownMethod(call.method)
 
-    async def notify(self, client: Client, principal: Principal, method: str, params: RawParams) -> None:
+    async def notify(self, client: Client, method: str, params: RawParams) -> None:
         """Pass on what a legacy client says unasked: changed roots to every legacy upstream it uses, a method that no
         specification names to the upstreams that know the client's vendor. What an upstream makes of it is its own.
         """
         for server in self._hearers(method):
             if not self.sees(client, server):
                 continue
-            link = self.upstreams.agent_for(server, client, principal).link
+            link = self.upstreams.agent_for(server, client).link
             if link is not None and not link.session.modern:
                 with suppress(GatewayError):
                     await link.dispatcher.notify(method, dict(params))
@@ -315,7 +317,7 @@ class Gateway:
         route, server = call.route, call.route.server if call.route else None
         assert route is not None
         assert server is not None, "built-ins have no resources"
-        line = self.upstreams.agent_for(server, call.client, call.principal), route.name
+        line = self.upstreams.agent_for(server, call.client), route.name
         if call.method == "resources/unsubscribe":
             await self._unsubscribe(line, call.client.key)
             return _EMPTY
@@ -368,12 +370,12 @@ class Gateway:
 
     def sees(self, client: Client, server: str) -> bool:
         """Whether the server belongs to what the client may use."""
-        return self.showcase.view(client.selection).admits_server(server)
+        return self.showcase.view(client).admits_server(server)
 
     def hides(self, client: Client, uri: str) -> bool:
         """Whether the resource is there, and not for this client."""
         route = self.catalog.owner(uri, self._seen)
-        return route is not None and not self.showcase.view(client.selection)(route)
+        return route is not None and not self.showcase.view(client)(route)
 
     def _spread_log_level(self) -> anyio.Event:
         """Have every upstream told the mildest level that any client wants; the event is set once all were."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from mcp_gateway.builtin import MCPFunctions, Services
 from mcp_gateway.builtin.finder import finders
 from mcp_gateway.call import UNSELECTED, Client, Mode, Selection
-from mcp_gateway.catalog import NOTHING, WHOLE, Catalog, Filter, View
+from mcp_gateway.catalog import NOTHING, WHOLE, Catalog, Filter, Kind, View
+from mcp_gateway.security.principal import SCOPES, Grant, Principal
 from mcp_gateway.showcase import Profile, Showcase, ShowRules
 
 PART = View((Filter(servers=("a",)),))
@@ -55,6 +58,30 @@ def test_auto_is_decided_by_what_the_client_may_use() -> None:
 
 
 def test_a_profile_that_is_gone_shows_nothing() -> None:
-    assert showcase().view(Selection("open")) is PART
-    assert showcase().view(Selection("gone")) is NOTHING
-    assert showcase().view(UNSELECTED) is WHOLE
+    assert showcase().view(client(Selection("open"))) == PART
+    assert showcase().view(client(Selection("gone"))) == NOTHING
+    assert showcase().view(client()) is WHOLE
+
+
+def test_a_key_sees_what_its_globs_its_scopes_and_its_profile_admit() -> None:
+    tools = [{"name": name, "inputSchema": {}} for name in ("ask", "execute", "search", "sysinfo")]
+    routes = [entry.route for entry in Catalog.build((), builtins=tools).entries(Kind.TOOL)]
+
+    def seen(grant: Grant, scopes: frozenset[str] = SCOPES) -> set[str]:
+        view = showcase().view(replace(client(), principal=Principal("key:x", scopes, grant)))
+        return {route.exposed for route in routes if view(route)}
+
+    assert seen(Grant()) == {"ask", "execute", "search", "sysinfo"}
+    assert seen(Grant(), frozenset({"read", "call"})) == {"search", "sysinfo"}
+    assert seen(Grant(tools=("s*",), deny_tools=("sys*",))) == {"search"}
+    assert seen(Grant(profile="gone")) == set()
+
+
+def test_a_selected_profile_narrows_that_of_a_key_and_never_replaces_it() -> None:
+    bound = replace(client(Selection("gone")), principal=Principal("key:x", SCOPES, Grant(profile="open")))
+    assert showcase().view(bound) == NOTHING & PART
+
+
+def test_the_mode_of_a_key_counts_before_its_profiles() -> None:
+    keyed = replace(client(Selection("decided")), principal=Principal("key:x", SCOPES, Grant(mode="all")))
+    assert showcase().mode(keyed, EMPTY) is Mode.ALL

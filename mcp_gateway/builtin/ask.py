@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final, Literal
 
 import anyio
@@ -191,7 +192,8 @@ class _Asked:
             turn_s=llm.timeout,
             candidates=self._settings.candidates,
         )
-        caller = Caller(call.client, call.sink, narrowed(call.principal, may_execute=self._may_execute))
+        principal = narrowed(call.principal, may_execute=self._may_execute)
+        caller = Caller(replace(call.client, principal=principal), call.sink)
         until = self._deadline_monotonic_s
         runner = Runner(self._services.route, search, caller, bounds, self._progress, until)
         policy = Policy(Confirm(self._settings.confirm), self._approval())

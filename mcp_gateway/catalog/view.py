@@ -52,6 +52,9 @@ class View:
     def __call__(self, route: Route) -> bool:
         return all(each.admits(route) for each in self.filters)
 
+    def __and__(self, other: View) -> View:
+        return View((*self.filters, *other.filters))
+
     def admits_server(self, server: str) -> bool:
         return all(each.admits_server(server) for each in self.filters)
 

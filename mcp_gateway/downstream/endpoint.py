@@ -24,6 +24,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_gateway import __version__
 from mcp_gateway.call import UNSELECTED, Call, Client, Selection
 from mcp_gateway.catalog import Kind
+from mcp_gateway.downstream.identity import principal_of
 from mcp_gateway.downstream.inflight import InFlight
 from mcp_gateway.downstream.selection import selection_of
 from mcp_gateway.downstream.sessions import Sessions
@@ -31,7 +32,7 @@ from mcp_gateway.downstream.sink import SdkSink
 from mcp_gateway.errors import INVALID_REQUEST, GatewayError, InternalError, RpcError, UpstreamProtocolError, to_rpc
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.revisions import CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL, LOG_LEVELS, is_modern
-from mcp_gateway.security.principal import LOCAL
+from mcp_gateway.security.principal import LOCAL, Principal
 from mcp_gateway.wire import Malformed, loads
 
 logger = logging.getLogger(__name__)
@@ -153,11 +154,15 @@ class Endpoint:
                 revision=context.protocol_version,
                 capabilities=meta.get(CLIENT_CAPABILITIES) or {},
                 info=meta.get(CLIENT_INFO),
-                door=_door(context),
-                selection=self._selected(context),
+                **self._asker(context),
             )
         client: Client = context.session._connection.state[_CLIENT]
-        return client
+        principal = _principal(context)
+        return client if client.principal == principal else replace(client, principal=principal)
+
+    def _asker(self, context: Context) -> dict[str, Any]:
+        """What a client is by the request it comes with: its door, its selection, its principal."""
+        return {"door": _door(context), "selection": self._selected(context), "principal": _principal(context)}
 
     def _selected(self, context: Context) -> Selection:
         marked = None if context.request is None else selection_of(context.request.scope)
@@ -178,7 +183,7 @@ class Endpoint:
         result = await call_next(context)
         if context.method in ("initialize", "server/discover") and isinstance(result, dict):
             result["capabilities"] = self._capabilities(is_modern(context.protocol_version))
-            view = self._gateway.showcase.view(self._selected(context))
+            view = self._gateway.showcase.view(Client("handshake", **self._asker(context)))
             if (instructions := self._gateway.catalog.instructions_for(view)) is not None:
                 result["instructions"] = instructions
         if context.method == "initialize" and isinstance(result, dict):
@@ -200,8 +205,7 @@ class Endpoint:
             capabilities=params.get("capabilities") or {},
             info=params.get("clientInfo"),
             session=key,
-            door=_door(context),
-            selection=self._selected(context),
+            **self._asker(context),
         )
         connection.state[_CLIENT] = client
         self._profiles[key] = client.selection.profile
@@ -254,7 +258,7 @@ class Endpoint:
         if context.method == "notifications/initialized":
             self._sessions.enter(client, connection)
         elif context.method not in SDK_NOTIFICATIONS:
-            await self._gateway.notify(client, LOCAL, context.method, dict(context.params or {}))
+            await self._gateway.notify(client, context.method, dict(context.params or {}))
         return result
 
 
@@ -268,6 +272,11 @@ async def _as_value(handling: Awaitable[HandlerResult]) -> HandlerResult | Excep
         return await handling
     except Exception as failure:  # boundary: the SDK's own handling; it goes on unchanged outside the group
         return failure
+
+
+def _principal(context: Context) -> Principal:
+    """Who sent the message: each request of a session tells anew, since what a key may do can change meanwhile."""
+    return LOCAL if context.request is None else principal_of(context.request.scope)
 
 
 def _door(context: Context) -> str:

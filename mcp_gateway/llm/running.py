@@ -41,11 +41,10 @@ Search = Callable[[Sequence[str], int], Awaitable[list[str]]]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """In whose name calls are made, and how that person is reached while they run."""
+    """In whose name calls are made, as `client.principal`, and how that person is reached while they run."""
 
     client: Client
     sink: Sink
-    principal: Principal
 
 
 def narrowed(principal: Principal, *, may_execute: bool) -> Principal:
@@ -64,7 +63,6 @@ class Runner:
         self._search = search
         self._sink = _Inner(caller.sink, asks=not caller.client.modern)
         self._client = _inner(caller.client)
-        self._principal = caller.principal
         self._bounds = bounds
         self._emit = emit
         self._deadline_monotonic_s = deadline_monotonic_s
@@ -120,7 +118,7 @@ class Runner:
         params = {"name": planned.name, "arguments": dict(planned.arguments), "_meta": state.trace.onward}
         left_s = self._deadline_monotonic_s - time.monotonic()
         deadline_s = max(0.1, min(self._bounds.tool_s, left_s))
-        call = Call("tools/call", params, self._client, self._sink, self._principal, deadline_s=deadline_s)
+        call = Call("tools/call", params, self._client, self._sink, deadline_s=deadline_s)
         try:
             with anyio.fail_after(deadline_s + 1):
                 result = loads(await self._route(call, self._sink))

@@ -7,11 +7,31 @@ from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
+class Grant:
+    """The part of the whole that a caller is let at, as globs; `deny` wins over `allow`.
+
+    Servers go by their configured names, tools by their offered ones. `profile` narrows further. `mode` is what
+    listings show: `all`, `search` or `auto`, None for what everybody gets.
+    """
+
+    servers: tuple[str, ...] = ("*",)
+    deny_servers: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ("*",)
+    deny_tools: tuple[str, ...] = ()
+    profile: str | None = None
+    mode: str | None = None
+
+
+EVERYTHING: Final = Grant()
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
     """One caller. `id` is stable and safe to log; it is never the credential itself."""
 
     id: str
     scopes: frozenset[str] = field(default_factory=frozenset)
+    grant: Grant = EVERYTHING
 
 
 SCOPES: Final = frozenset({"read", "call", "ask", "execute", "admin"})

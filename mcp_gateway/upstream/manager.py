@@ -20,7 +20,6 @@ from mcp_gateway.catalog.offer import Offer, Part
 from mcp_gateway.catalog.route import Kind
 from mcp_gateway.errors import UnknownName
 from mcp_gateway.events import Events, LogMessage, OfferChanged, ResourceUpdated, ServerStateChanged
-from mcp_gateway.security.principal import Principal
 from mcp_gateway.upstream.agent import MCPAgent
 from mcp_gateway.upstream.definition import Definition
 from mcp_gateway.upstream.eras import EraBook
@@ -120,9 +119,9 @@ class MCPAgentManager:
         """The agent that owns an upstream's offer. Raises UnknownName."""
         return self._kept(server).agent
 
-    def agent_for(self, server: str, client: Client, principal: Principal) -> MCPAgent:
+    def agent_for(self, server: str, client: Client) -> MCPAgent:
         """The agent whose connection this client's calls use (design, decision 6). Raises UnknownName, UpstreamBusy."""
-        return self._pool.agent_for(self._kept(server), client, principal)
+        return self._pool.agent_for(self._kept(server), client)
 
     def release(self, client: Client) -> None:
         """The client's session has ended: what it had to itself is closed."""

@@ -14,7 +14,6 @@ import msgspec
 
 from mcp_gateway.call import Client
 from mcp_gateway.errors import UpstreamBusy
-from mcp_gateway.security.principal import Principal
 from mcp_gateway.upstream.agent import MCPAgent
 from mcp_gateway.upstream.definition import Definition, Isolation
 from mcp_gateway.upstream.kept import Kept, Start
@@ -44,13 +43,13 @@ class Pool:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def agent_for(self, shared: Kept, client: Client, principal: Principal) -> MCPAgent:
+    def agent_for(self, shared: Kept, client: Client) -> MCPAgent:
         """The agent for one client's call: an own one, or the shared one.
 
         Raises UpstreamBusy when isolation is asked for and there are too many connections: isolated
         clients must not end up on a shared one.
         """
-        key = _key(shared, client, principal)
+        key = _key(shared, client)
         if key is None:
             return shared.agent
         own = self._kept.get((shared.definition.name, key))
@@ -92,7 +91,7 @@ class Pool:
             self._kept.pop(key).end()
 
 
-def _key(shared: Kept, client: Client, principal: Principal) -> str | None:
+def _key(shared: Kept, client: Client) -> str | None:
     """What a client shares its connection by; None when with everybody.
 
     1. isolation by session, where the client has one; 2. isolation by user; 3. a legacy HTTP upstream:
@@ -102,11 +101,11 @@ def _key(shared: Kept, client: Client, principal: Principal) -> str | None:
     if isolation is Isolation.SESSION and client.session is not None:
         return _session_key(client)
     if isolation is not Isolation.SHARED:
-        return f"principal:{principal.id}"
+        return f"principal:{client.principal.id}"
     session = shared.agent.session
     if shared.definition.transport != "http" or session is None or session.modern:
         return None
-    return f"principal:{principal.id}:{_encode_sorted(client.capabilities).decode()}"
+    return f"principal:{client.principal.id}:{_encode_sorted(client.capabilities).decode()}"
 
 
 def _session_key(client: Client) -> str:

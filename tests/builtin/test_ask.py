@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import anyio
@@ -86,7 +86,9 @@ class Desk:
         """The raw result, decoded."""
         params = {"arguments": {"question": "?", **arguments}, **({"_meta": meta} if meta else {}), **(again or {})}
         route = Route(Kind.TOOL, None, "ask", "ask")
-        call = Call("tools/call", params, client or Client("test"), sink, principal, deadline_s, route=route)
+        call = Call(
+            "tools/call", params, replace(client or Client("test"), principal=principal), sink, deadline_s, route=route
+        )
         result: dict[str, Any] = loads(await MCPFunctions([self.tool]).call(call))
         return result
 

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import anyio
@@ -112,7 +112,8 @@ class House:
 
     def loop(self) -> AskLoop:
         until = time.monotonic() + self.deadline_s
-        caller = Caller(self.client, self.sink, narrowed(LOCAL, may_execute=self.may_execute))
+        principal = narrowed(LOCAL, may_execute=self.may_execute)
+        caller = Caller(replace(self.client, principal=principal), self.sink)
         runner = Runner(self.tools.route, self.search, caller, self.bounds, self.events.append, until)
         return AskLoop(self.service, runner, self.search, self.bounds, self.policy, self.events.append, until)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -83,9 +84,8 @@ class World:
         call = Call(
             method,
             {"arguments": Raw(params)} if method != "resources/read" else {"uri": Raw(b'"file:a"')},
-            client or Client("me"),
+            replace(client or Client("me"), principal=principal),
             sink=sink,
-            principal=principal,
             route=Route(KINDS[method], "one", f"one__{name}", name),
             **more,
         )

@@ -56,7 +56,7 @@ def client(key: str, *, session: str | None = None, **capabilities: Any) -> Clie
 async def pid(manager: MCPAgentManager, who: Client, principal: Principal = LOCAL, server: str = "up") -> int:
     """The process that answers a client's call."""
     with anyio.fail_after(WAIT_S):
-        raw = await manager.agent_for(server, who, principal).call(calling("tool_0"))
+        raw = await manager.agent_for(server, replace(who, principal=principal)).call(calling("tool_0"))
     return int(loads(raw)["structuredContent"]["pid"])
 
 
@@ -273,6 +273,7 @@ async def test_each_user_has_a_child_where_the_file_says_so(tmp_path: Path) -> N
 async def test_a_client_without_a_session_is_isolated_by_its_user(tmp_path: Path) -> None:
     far = Moody(tmp_path)
     async with managing(far.definition(isolation=Isolation.SESSION)) as (manager, _):
+        await all_ready(manager)
         first = await pid(manager, client("1"))
         assert await pid(manager, client("2")) == first
         assert first != far.starts[0]
@@ -284,7 +285,7 @@ async def test_isolated_clients_never_end_up_on_the_shared_connection_for_want_o
         a, b = client("a", session="a"), client("b", session="b")
         await pid(manager, a)
         with pytest.raises(UpstreamBusy, match="no connection left"):
-            manager.agent_for("up", b, LOCAL)
+            manager.agent_for("up", b)
         manager.release(a)
         await pid(manager, b)
 
@@ -294,7 +295,7 @@ async def test_what_an_isolated_child_logs_outside_of_calls_is_for_its_own_sessi
     a = client("a", session="a")
     async with managing(far.definition(isolation=Isolation.SESSION)) as (manager, heard):
         await all_ready(manager)
-        manager.notified(manager.agent_for("up", a, LOCAL), "notifications/message", {"data": "private"})
+        manager.notified(manager.agent_for("up", a), "notifications/message", {"data": "private"})
         manager.notified(manager.agent("up"), "notifications/message", {"data": "public"})
         told = [(event.params["data"], event.session) for event in heard if isinstance(event, LogMessage)]
         assert told == [("private", "a"), ("public", None)]
@@ -315,7 +316,7 @@ async def test_an_own_connection_that_failed_is_not_dialled_until_it_is_used(tmp
         await all_ready(manager)
         own = await pid(manager, a)
         os.kill(own, 9)
-        agent = manager.agent_for("up", a, LOCAL)
+        agent = manager.agent_for("up", a)
         await until(lambda: agent.state is State.BACKOFF)
         with anyio.move_on_after(1):
             await until(lambda: len(far.starts) > 2)
@@ -345,14 +346,14 @@ async def test_a_legacy_http_upstream_is_told_what_the_clients_of_each_connectio
             url: dict[str, Any] = {"elicitation": {"form": {}, "url": {}}}
             same: dict[str, Any] = {"elicitation": {"url": {}, "form": {}}}
             kinds: tuple[dict[str, Any], ...] = (form, url, same, {})
-            agents = [manager.agent_for("up", client("x", **kind), LOCAL) for kind in kinds]
+            agents = [manager.agent_for("up", client("x", **kind)) for kind in kinds]
             assert agents[1] is agents[2]
             assert len({id(agent) for agent in agents}) == 3
             for agent in agents:
                 await agent.call(calling("x"))
             told = [request.json["params"]["capabilities"] for request in server.calls("initialize")]
             assert told == [dict(UNION), form, url, {}]
-            assert manager.agent_for("up", client("x"), Principal("another")) is manager.agent("up")
+            assert manager.agent_for("up", replace(client("x"), principal=Principal("another"))) is manager.agent("up")
 
 
 async def test_a_log_level_reaches_every_connection_also_later_ones(tmp_path: Path) -> None:

@@ -1,0 +1,38 @@
+"""Scopes: which one a method needs, and that a caller without it learns nothing."""
+
+from __future__ import annotations
+
+import pytest
+from mcp_gateway.errors import Forbidden
+from mcp_gateway.security.policy import check_admin, check_scope, needed_scope
+from mcp_gateway.security.principal import LOCAL, Principal
+
+
+@pytest.mark.parametrize(
+    ("method", "tool", "scope"),
+    [
+        ("tools/list", None, "read"),
+        ("prompts/list", None, "read"),
+        ("prompts/get", "x", "read"),
+        ("resources/read", None, "read"),
+        ("resources/templates/list", None, "read"),
+        ("completion/complete", None, "read"),
+        ("logging/setLevel", None, "read"),
+        ("tools/call", "time__now", "call"),
+        ("tools/call", "ask", "ask"),
+        ("tools/call", "execute", "execute"),
+        ("tools/call", ["ask"], "call"),
+        ("vendor/anything", None, "call"),
+    ],
+)
+def test_each_method_needs_one_scope(method: str, tool: object, scope: str) -> None:
+    assert needed_scope(method, tool) == scope
+    check_scope(Principal("one", frozenset({scope})), method, tool)
+    with pytest.raises(Forbidden, match=repr(scope)):
+        check_scope(Principal("other", LOCAL.scopes - {scope}), method, tool)
+
+
+def test_the_gateway_itself_is_changed_by_admins_only() -> None:
+    check_admin(LOCAL)
+    with pytest.raises(Forbidden, match="'admin'"):
+        check_admin(Principal("key:ci", frozenset({"read", "call"})))
