@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from mcp_gateway.builtin import MCPFunctions, Services
@@ -64,7 +65,9 @@ def test_a_profile_that_is_gone_shows_nothing() -> None:
 
 
 def test_a_key_sees_what_its_globs_its_scopes_and_its_profile_admit() -> None:
-    tools = [{"name": name, "inputSchema": {}} for name in ("ask", "execute", "search", "sysinfo")]
+    tools: list[dict[str, Any]] = [
+        {"name": name, "inputSchema": {}} for name in ("ask", "execute", "search", "sysinfo")
+    ]
     routes = [entry.route for entry in Catalog.build((), builtins=tools).entries(Kind.TOOL)]
 
     def seen(grant: Grant, scopes: frozenset[str] = SCOPES) -> set[str]:
