@@ -67,8 +67,6 @@ def test_a_profile_that_is_gone_shows_nothing() -> None:
 def test_a_key_sees_what_its_globs_its_scopes_and_its_profile_admit() -> None:
     names = ("ask", "execute", "search", "sysinfo")
     tools: list[dict[str, Any]] = [{"name": name, "inputSchema": {}} for name in names]
-        {"name": name, "inputSchema": {}} for name in ("ask", "execute", "search", "sysinfo")
-    ]
     routes = [entry.route for entry in Catalog.build((), builtins=tools).entries(Kind.TOOL)]
 
     def seen(grant: Grant, scopes: frozenset[str] = SCOPES) -> set[str]:
