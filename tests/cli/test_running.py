@@ -116,6 +116,7 @@ def test_commands_find_a_gateway_under_a_base_path(tmp_path: Path) -> None:
 def test_ctrl_c_ends_a_call_over_the_running_gateway(served: Path) -> None:
     child = subprocess.Popen(
         command("call", "box__slow", "seconds=15"),
+        preexec_fn=_obeying_interrupts,
         cwd=served,
         env=environment(served),
         stdout=subprocess.PIPE,
@@ -126,6 +127,11 @@ def test_ctrl_c_ends_a_call_over_the_running_gateway(served: Path) -> None:
     out, err = child.communicate(timeout=20)
 
     assert (child.returncode, out, err) == (130, b"", b"\n")
+
+
+def _obeying_interrupts() -> None:
+    """What a shell starts in the background ignores Ctrl-C, and so would what is tested there."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _wait_for_call(folder: Path) -> None:

@@ -23,7 +23,8 @@ from tests.interaction.posting import opening
 EVERYTHING = Path(fakes.__file__).with_name("everything.py")
 UP = {"command": sys.executable, "args": [str(EVERYTHING), "--legacy"], "era": "legacy"}
 CONFIG = {"mcpServers": {"up": UP}, "tools": FEW_BUILTINS}
-STOP_S = 1.5
+STOP_S = 2 * 1.5
+"""Twice what is promised (design, decision 14)."""
 """Design, decision 14."""
 
 
