@@ -29,11 +29,12 @@ from mcp_gateway.catalog import Catalog, Kind
 from mcp_gateway.config import Config, ahead, folders, load_config
 from mcp_gateway.config.watch import changes, signature, sources
 from mcp_gateway.downstream import views
+from mcp_gateway.downstream.auth import Authentication
 from mcp_gateway.downstream.endpoint import Endpoint
 from mcp_gateway.downstream.http import http_app
 from mcp_gateway.downstream.rest import Process
 from mcp_gateway.downstream.runfile import RunFile
-from mcp_gateway.downstream.server import HttpServer, address, bind
+from mcp_gateway.downstream.server import HttpServer, address, bind, is_loopback
 from mcp_gateway.downstream.sessions import Sessions
 from mcp_gateway.downstream.stdio import claim, stdio_streams
 from mcp_gateway.errors import BadConfig
@@ -44,10 +45,12 @@ from mcp_gateway.llm.models import Models
 from mcp_gateway.middleware.cache import CacheMiddleware
 from mcp_gateway.middleware.cache_rules import CacheRules
 from mcp_gateway.middleware.heartbeat import Heartbeat
+from mcp_gateway.middleware.limits import LimitsMiddleware
 from mcp_gateway.observe.logging import configure_logging
 from mcp_gateway.observe.redaction import Redactor
 from mcp_gateway.revisions import LATEST_LEGACY, is_modern
 from mcp_gateway.sandbox.choice import SandboxChoice
+from mcp_gateway.security.key_store import KEYS_FILE, KeyRing, KeyStore
 from mcp_gateway.upstream.definition import Definition
 from mcp_gateway.upstream.eras import EraBook
 from mcp_gateway.upstream.kept_names import KeptNames
@@ -56,7 +59,9 @@ from mcp_gateway.upstream.manager import MCPAgentManager
 from mcp_gateway.upstream.snapshot import Snapshot
 from mcp_gateway.wire import loads
 from mcp_gateway.wiring import (
+    api_keys,
     caching,
+    call_limits,
     check_profile,
     definitions,
     http_rules,
@@ -110,6 +115,10 @@ class App:
             memory=state / "sandbox.json",
             on_change=self._offer_functions,
         )
+        self._host = config.server.host
+        self._configured_keys = api_keys(config)
+        self._keys = KeyRing(KeyStore(state / KEYS_FILE), lambda: self._configured_keys)
+        self.authentication = Authentication(self._keys, self._asks_for_keys)
         self._definitions = self._define(config)
         self._offers_changed = anyio.Event()
         self._heard = anyio.Event()
@@ -133,6 +142,7 @@ class App:
         self.functions = MCPFunctions((), health=self._health, settled=self.sandbox.settled)
         self._configure_functions()
         self.heartbeat = Heartbeat()
+        self._limits = LimitsMiddleware(call_limits(config))
         self._cache_rules = CacheRules(caching(config), lambda: self.gateway.catalog, self._states_ttl)
         self._cached = CacheMiddleware(self.cache, self._cache_rules, self._owns)
         self.gateway = Gateway(
@@ -143,6 +153,7 @@ class App:
             MCPFunctions(finders(self._services)),
             middleware=[
                 self.heartbeat,  # outermost: silence is broken whatever the layers below wait for
+                self._limits,
                 self._cached,  # innermost: whoever may not make a call may not have its kept answer either
             ],
         )
@@ -160,10 +171,12 @@ class App:
 
         Raises BadConfig, PortBusy.
         """
-        listener = bind(host, port)
+        self._host = host
+        listener = bind(host, port, guarded=self._asks_for_keys() and len(self._keys) > 0)
         way_in = transport(self.config)
         url = address(listener, way_in)
-        app = http_app(self.gateway, self.endpoint, http_rules(self.config, host), Process(self.status, self.cache))
+        process = Process(self.status, self.cache)
+        app = http_app(self.gateway, self.endpoint, http_rules(self.config, host), process, self.authentication)
         server = HttpServer(app, self.endpoint.in_flight, lambda: self._ready(url, on_ready), way_in)
         try:
             async with self.running() as group:
@@ -215,7 +228,8 @@ class App:
 
     def _ready(self, url: str, on_ready: Callable[[str], None]) -> None:
         try:
-            self._run_file.write(url + self.config.server.base_path)
+            running = self._run_file.write(url + self.config.server.base_path)
+            self.authentication.local_token = running.token
         except OSError as refused:
             logger.warning("app.run_file_not_written reason=%s", refused.strerror)
         on_ready(url)
@@ -272,6 +286,7 @@ class App:
                 return self._refuse_reload("\n".join(refused))
             check_profile(config, self._selection.profile)
             defined = self._define(config)
+            keys = api_keys(config)
             self.models.configure(config.llm.provider, model_settings(config))
         except BadConfig as bad:
             return self._refuse_reload(bad.message)
@@ -279,6 +294,7 @@ class App:
             logger.exception("app.reload_failed")
             return self._refuse_reload(f"reading it failed ({type(fault).__name__}); the log has more")
         self.reload_error = None
+        self._configured_keys = keys
         self._put_in_force(config, defined)
         logger.info("app.reloaded servers=%d restart_needed=%s", len(config.servers), self.restart_needed())
         return True
@@ -297,6 +313,7 @@ class App:
         self.gateway.configure(surface(config, self.gateway.catalog.sticky))
         self._services.index.renew()
         self._cache_rules.configure(caching(config))
+        self._limits.limits = call_limits(config)
 
     def restart_needed(self) -> list[str]:
         """Settings that were changed in the file and take effect at the next start only."""
@@ -310,6 +327,15 @@ class App:
             "tools.execute.runner": (old.tools.execute.runner, new.tools.execute.runner),
         }
         return [name for name, (before, after) in pairs.items() if before != after]
+
+    def _asks_for_keys(self) -> bool:
+        """Whether whoever comes over HTTP has to say who it is: as the file says, else where a key exists or others
+        can reach the door.
+        """
+        required = self.config.auth.required
+        if required == "auto" or not is_loopback(self._host):
+            return len(self._keys) > 0 or not is_loopback(self._host)
+        return required
 
     def _configure_functions(self) -> None:
         tools = self.config.tools

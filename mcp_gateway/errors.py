@@ -27,6 +27,7 @@ The branches answer one question: what can the caller do?
         ├── UpstreamMessageTooLarge   upstream_message_too_large
         ├── NotRunning                not_running
         ├── PortBusy                  port_busy
+        ├── CannotCreate              cannot_create
         ├── SandboxUnavailable        sandbox_unavailable
         ├── SearchUnavailable         search_unavailable
         ├── ModelRefused              model_refused
@@ -86,6 +87,7 @@ CODES: Mapping[str, Translation] = {
     "port_busy": Translation(INTERNAL_ERROR, 503, 69),
     "rate_limited": Translation(INTERNAL_ERROR, 429, 69),
     "busy": Translation(INTERNAL_ERROR, 503, 69),
+    "cannot_create": Translation(INTERNAL_ERROR, 500, 73),
     "sandbox_unavailable": Translation(INTERNAL_ERROR, 503, 69),
     "search_unavailable": Translation(INTERNAL_ERROR, 503, 69),
     "model_unavailable": Translation(INTERNAL_ERROR, 503, 4),
@@ -264,6 +266,12 @@ class PortBusy(OperatorError):
     """Another program listens on the address."""
 
     code = "port_busy"
+
+
+class CannotCreate(OperatorError):
+    """A file of the gateway's own cannot be written."""
+
+    code = "cannot_create"
 
 
 class SandboxUnavailable(OperatorError):

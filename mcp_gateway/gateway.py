@@ -39,6 +39,7 @@ from mcp_gateway.errors import (
     CallerError,
     GatewayError,
     InvalidParams,
+    RateLimited,
     RpcError,
     UnknownMethod,
     UnknownName,
@@ -139,6 +140,7 @@ class Gateway:
             UnknownName: no such name, or not for this caller.
             InvalidParams: the params lack what the method needs.
             UnknownMethod: nobody serves the method.
+            RateLimited: the caller asks too often, or for too much at once.
             RpcError: an upstream's error, unchanged.
             GatewayError: any other failure, for methods other than `tools/call`.
         """
@@ -149,7 +151,7 @@ class Gateway:
         try:
             call.route = await self._target(call)
             return await self._walk(call)
-        except UnknownName:
+        except (UnknownName, RateLimited):
             raise
         except GatewayError as failure:
             is_about_the_name = call.route is None and isinstance(failure, CallerError)

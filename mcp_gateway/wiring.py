@@ -12,6 +12,7 @@ from mcp_gateway.cache import Cache, Scope, TieredCache, open_cache
 from mcp_gateway.call import Mode
 from mcp_gateway.catalog import ExposeRules, Filter, Order, Prefix, SchemaCompat, ServerRules, StickyNames, View
 from mcp_gateway.config import Config, ahead
+from mcp_gateway.config.doors import Key
 from mcp_gateway.config.dotted import subclass
 from mcp_gateway.downstream.http import HttpRules
 from mcp_gateway.downstream.server import Transport
@@ -19,6 +20,9 @@ from mcp_gateway.errors import BadConfig
 from mcp_gateway.gateway import Surface
 from mcp_gateway.llm import Settings
 from mcp_gateway.middleware.cache_rules import Caching
+from mcp_gateway.middleware.limits import CallLimits
+from mcp_gateway.security.keys import ApiKey
+from mcp_gateway.security.principal import Allowance, Grant
 from mcp_gateway.showcase import Profile, ShowRules
 from mcp_gateway.upstream.define import credential, define
 from mcp_gateway.upstream.definition import Definition
@@ -43,6 +47,31 @@ def http_rules(config: Config, host: str) -> HttpRules:
         max_body_bytes=limits.max_body,
         max_sessions=limits.max_sessions,
     )
+
+
+def api_keys(config: Config) -> tuple[ApiKey, ...]:
+    """The keys of the file. Raises BadConfig when one of them is a word that everybody tries first."""
+    keys = tuple(map(_api_key, config.auth.keys))
+    if weak := next((key for key in keys if key.weak), None):
+        place = f"{config.path.name}: auth.keys.{weak.name}.hash"
+        raise BadConfig(f"{place}: is the hash of an empty or a default key; make one with: mcp-gateway keys create")
+    return keys
+
+
+def _api_key(key: Key) -> ApiKey:
+    return ApiKey(
+        name=key.name,
+        hash=key.hash,
+        scopes=frozenset(key.scopes),
+        grant=Grant(key.servers.allow, key.servers.deny, key.tools.allow, key.tools.deny, key.profile, key.mode),
+        allowance=Allowance(key.rate, key.concurrency),
+        expires_unix_s=key.expires.timestamp() if key.expires else None,
+    )
+
+
+def call_limits(config: Config) -> CallLimits:
+    """What every caller may who has no allowance of its own."""
+    return CallLimits(config.limits.rate, config.limits.burst)
 
 
 def definitions(config: Config, environ: Mapping[str, str], choose: Choose) -> list[Definition]:

@@ -25,6 +25,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "ask": ("ask", "Have a model answer with the tools."),
     "inspect": ("look", "Show everything known of one server."),
     "status": ("look", "Show the state of the running gateway."),
+    "keys": ("keys", "Create, list and revoke API keys."),
     "cache": ("cache", "Show or clear what is kept of answers."),
     "tokens": ("tokens", "Show how much of a model's context the tools take."),
     "validate": ("check", "Check a configuration file."),

@@ -13,6 +13,7 @@ from mcp_gateway.cli.options import common, config_path
 from mcp_gateway.cli.output import Output, note
 from mcp_gateway.config import Config, ahead, load_config
 from mcp_gateway.errors import BadConfig
+from mcp_gateway.security.private_file import check_unshared
 
 if TYPE_CHECKING:
     from mcp_gateway.app import App
@@ -39,6 +40,7 @@ def serve(
     if stdio and (host is not None or port is not None):
         raise click.UsageError("--stdio binds no port; leave out --host and --port")
     config = load_config(config_path(output), environ=os.environ)
+    check_unshared(config.path)
     _tell(config)
     if refused := ahead.refusals(config):
         raise BadConfig("\n".join(refused))

@@ -15,11 +15,8 @@ from mcp_gateway.config.model import Config
 from mcp_gateway.config.servers import Server, StdioServer
 
 REFUSED: Final[tuple[tuple[str, Callable[[Config], bool]], ...]] = (
-    ("auth.keys", lambda config: bool(config.auth.keys)),
     ("auth.oauth", lambda config: config.auth.oauth is not None),
-    ("auth.required", lambda config: config.auth.required is True),
     ("auth.signatures.required", lambda config: config.auth.signatures.required),
-    ("limits.rate", lambda config: config.limits.rate is not None),
     ("security.require_pinned", lambda config: config.security.require_pinned),
     ("cluster", lambda config: config.cluster.redis is not None),
 )

@@ -88,6 +88,8 @@ class Key(Section):
         default=None, description="When it ends, ISO 8601; local time unless it says. Default: never."
     )
     rate: OrOff[Rate] = Field(default=None, description="Calls a second for this key, `20/s`; default: limits.rate.")
+    concurrency: Count | None = Field(default=None, description="Calls at once for this key. Default: no limit.")
+    profile: str | None = Field(default=None, description="The profile that the key is bound to. Default: none.")
     mode: ExposeMode | None = Field(default=None, description="What listings show this key; default: expose.mode.")
 
 

@@ -29,7 +29,16 @@ from mcp_gateway.downstream.inflight import InFlight
 from mcp_gateway.downstream.selection import selection_of
 from mcp_gateway.downstream.sessions import Sessions
 from mcp_gateway.downstream.sink import SdkSink
-from mcp_gateway.errors import INVALID_REQUEST, GatewayError, InternalError, RpcError, UpstreamProtocolError, to_rpc
+from mcp_gateway.errors import (
+    INVALID_REQUEST,
+    GatewayError,
+    InternalError,
+    RateLimited,
+    RpcError,
+    UpstreamProtocolError,
+    to_rpc,
+    to_tool_result,
+)
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.revisions import CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL, LOG_LEVELS, is_modern
 from mcp_gateway.security.principal import LOCAL, Principal
@@ -127,6 +136,10 @@ class Endpoint:
             error = to_rpc(UpstreamProtocolError("the upstream sent a number that no reader can hold"))
         except RpcError as refused:
             error = refused.error
+        except RateLimited as refusal:
+            if call.method == "tools/call":
+                return to_tool_result(refusal)  # a model reads results, and can wait
+            error = to_rpc(refusal)
         except GatewayError as failure:
             error = to_rpc(failure)
         except Exception:  # boundary: whatever is wrong in here costs one call, and its text stays in here

@@ -22,6 +22,7 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mcp_gateway.downstream import rest
+from mcp_gateway.downstream.auth import Authenticating, Authentication
 from mcp_gateway.downstream.endpoint import Endpoint
 from mcp_gateway.downstream.guard import Guard
 from mcp_gateway.downstream.screen import Screen
@@ -47,7 +48,9 @@ class HttpRules:
     session_idle_s: float = 1800.0
 
 
-def http_app(gateway: Gateway, endpoint: Endpoint, rules: HttpRules, process: rest.Process) -> ASGIApp:
+def http_app(
+    gateway: Gateway, endpoint: Endpoint, rules: HttpRules, process: rest.Process, authentication: Authentication
+) -> ASGIApp:
     """The application; its lifespan holds the Streamable HTTP sessions."""
     manager = StreamableHTTPSessionManager(
         app=endpoint.server,
@@ -74,7 +77,8 @@ def http_app(gateway: Gateway, endpoint: Endpoint, rules: HttpRules, process: re
         lifespan=_lifespan(manager),
         exception_handlers={404: _not_found, 405: _not_allowed},
     )
-    return Guard(app, hosts=rules.allowed_hosts, origins=rules.allowed_origins)
+    known = Authenticating(app, authentication, rules.base_path)
+    return Guard(known, hosts=rules.allowed_hosts, origins=rules.allowed_origins)
 
 
 def _under(base_path: str, routes: list[Route | Mount]) -> list[Route | Mount]:

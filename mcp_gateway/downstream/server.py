@@ -30,15 +30,16 @@ DRAIN_WITHIN_S = 10.0
 BACKLOG = 2048
 
 
-def bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int, *, guarded: bool = False) -> socket.socket:
     """A listening socket; `port` 0 takes any free one.
 
     Raises:
-        BadConfig: the address is not loopback, and nothing would check who comes in.
+        BadConfig: the address is not loopback, and nothing would check who comes in (not `guarded`).
         PortBusy: another program listens there.
     """
-    if not is_loopback(host):
-        raise BadConfig(f"server.host: {host!r} is not a loopback address, and no keys exist; use 127.0.0.1")
+    if not guarded and not is_loopback(host):
+        fix = "make one with: mcp-gateway keys create NAME, or use 127.0.0.1"
+        raise BadConfig(f"server.host: {host!r} is not a loopback address, and no keys exist; {fix}")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -26,12 +26,21 @@ EVERYTHING: Final = Grant()
 
 
 @dataclass(frozen=True, slots=True)
+class Allowance:
+    """How much a caller may ask for: calls a second, and calls under way at once. None: what everybody may."""
+
+    rate_per_s: float | None = None
+    concurrency: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
     """One caller. `id` is stable and safe to log; it is never the credential itself."""
 
     id: str
     scopes: frozenset[str] = field(default_factory=frozenset)
     grant: Grant = EVERYTHING
+    allowance: Allowance = Allowance()
 
 
 SCOPES: Final = frozenset({"read", "call", "ask", "execute", "admin"})

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import tempfile
 from pathlib import Path
+
+from mcp_gateway.errors import BadConfig
 
 
 def make_private(folder: Path) -> None:
@@ -13,6 +16,21 @@ def make_private(folder: Path) -> None:
     if not folder.is_dir():
         make_private(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def check_unshared(file: Path) -> None:
+    """What decides which programs run may be written by its owner and group alone, and so may its folder (R-STDIO-1).
+
+    A folder where only owners may remove or rename, such as the system's own for temporary files, is fine.
+
+    Raises:
+        BadConfig: everybody on this machine may change it.
+    """
+    folder = file.parent.stat().st_mode
+    if file.stat().st_mode & stat.S_IWOTH:
+        raise BadConfig(f"{file}: everybody on this machine may change it, and so what is run; chmod o-w {file}")
+    if folder & stat.S_IWOTH and not folder & stat.S_ISVTX:
+        raise BadConfig(f"{file}: everybody may replace it in its folder; chmod o-w {file.parent}")
 
 
 def write_private(path: Path, content: bytes) -> None:

@@ -31,11 +31,8 @@ def test_a_file_of_defaults_is_neither_refused_nor_remarked_on(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("text", "path"),
     [
-        ("auth: {required: true}", "auth.required"),
-        ('auth: {keys: [{name: a, hash: "sha256:' + "0" * 64 + '"}]}', "auth.keys"),
         ("auth: {oauth: {issuer: 'https://a.example', audience: b}}", "auth.oauth"),
         ("auth: {signatures: {required: true}}", "auth.signatures.required"),
-        ("limits: {rate: 20/s}", "limits.rate"),
         ("security: {require_pinned: true}", "security.require_pinned"),
         ("cluster: {redis: 'redis://127.0.0.1'}", "cluster"),
     ],

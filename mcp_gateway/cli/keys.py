@@ -1,0 +1,167 @@
+"""`keys`: making, listing and revoking API keys. They live in the state folder and count at once."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from mcp_gateway.cli.options import common
+from mcp_gateway.cli.output import Output, answer, note, say
+from mcp_gateway.errors import CannotCreate, InvalidParams
+from mcp_gateway.security.key_store import KEYS_FILE, KeyStore
+from mcp_gateway.security.keys import DEFAULT_SCOPES, ApiKey, hashed, new_key
+from mcp_gateway.security.principal import SCOPES, Allowance, Grant
+
+_GLOB = "Glob; may be given several times."
+
+
+@click.group("keys")
+def keys() -> None:
+    """Create, list and revoke API keys. While there is any, every HTTP door asks for one."""
+
+
+@keys.command("create")
+@click.argument("name")
+@click.option("--scope", "scopes", multiple=True, type=click.Choice(sorted(SCOPES)), help="Default: read and call.")
+@click.option("--server", "servers", multiple=True, help=f"Servers it sees. {_GLOB}")
+@click.option("--deny-server", "deny_servers", multiple=True, help=f"Servers it does not see. {_GLOB}")
+@click.option("--tool", "tools", multiple=True, help=f"Tools it sees, by offered name. {_GLOB}")
+@click.option("--deny-tool", "deny_tools", multiple=True, help=f"Tools it does not see. {_GLOB}")
+@click.option("--profile", help="Profile that it is bound to.")
+@click.option("--mode", type=click.Choice(["all", "search", "auto"]), help="What listings show it.")
+@click.option("--expires", help="When it ends: 30d, 12h, or a date such as 2027-01-31. Default: never.")
+@click.option("--rate", help="Calls a second or minute: 20/s, 600/m. Default: limits.rate.")
+@click.option("--concurrency", type=click.IntRange(min=1), help="Calls at once. Default: no limit of its own.")
+@common
+def create(output: Output, name: str, **options: Any) -> None:
+    """Make a key. It is shown this once, on standard output, and kept only as a hash."""
+    secret = new_key()
+    key = _key(name, hashed(secret), options)
+    _changing(lambda: _store().add(key))
+    if output.as_json:
+        answer({"key": secret, **_row(key)})
+        return
+    say(secret)
+    note(f"key {name!r} may: {', '.join(sorted(key.scopes))}; this is the only time it is shown")
+
+
+@keys.command("list")
+@common
+def list_(output: Output) -> None:
+    """Show the keys of the state folder, without the keys."""
+    rows = [_row(key) for key in _store().read()]
+    if output.as_json:
+        answer({"keys": rows})
+        return
+    if not rows:
+        note("no keys; make one with: mcp-gateway keys create NAME")
+    for row in rows:
+        until = "expired" if row["expired"] else f"until {row['expires']}" if row["expires"] else "no end"
+        say(f"{row['name']}  {', '.join(row['scopes'])}  {until}")
+
+
+@keys.command("revoke")
+@click.argument("name")
+@common
+def revoke(output: Output, name: str) -> None:
+    """End a key; requests with it are refused from now on."""
+    _changing(lambda: _store().revoke(name))
+    if output.as_json:
+        answer({"revoked": name})
+    else:
+        say(f"key {name!r} is revoked")
+
+
+def _store() -> KeyStore:
+    from mcp_gateway.config import folders
+
+    return KeyStore(folders(os.environ).state / KEYS_FILE)
+
+
+def _changing(change: Callable[[], None]) -> None:
+    """Raises CannotCreate where the state folder cannot be written."""
+    try:
+        change()
+    except OSError as refused:
+        raise CannotCreate(f"the keys cannot be written ({refused.strerror}); see MCP_GATEWAY_HOME") from None
+
+
+def _key(name: str, hash: str, options: dict[str, Any]) -> ApiKey:
+    """Raises InvalidParams."""
+    if not name.strip() or not name.isprintable():
+        raise InvalidParams("a key needs a printable name")
+    return ApiKey(
+        name=name,
+        hash=hash,
+        scopes=frozenset(options["scopes"]) or DEFAULT_SCOPES,
+        grant=Grant(
+            servers=options["servers"] or ("*",),
+            deny_servers=options["deny_servers"],
+            tools=options["tools"] or ("*",),
+            deny_tools=options["deny_tools"],
+            profile=options["profile"],
+            mode=options["mode"],
+        ),
+        allowance=Allowance(rate_per_s=_rate(options["rate"]), concurrency=options["concurrency"]),
+        created_unix_s=time.time(),
+        expires_unix_s=_end(options["expires"]),
+    )
+
+
+def _rate(text: str | None) -> float | None:
+    from mcp_gateway.config.values import per_second
+
+    return None if text is None else _read("--rate", per_second, text)
+
+
+def _end(text: str | None) -> float | None:
+    """A length of time from now, or a moment; local time unless it says."""
+    from mcp_gateway.config.values import seconds
+
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return time.time() + float(_read("--expires", seconds, text))
+    end_unix_s = moment.astimezone().timestamp()
+    if end_unix_s <= time.time():
+        raise InvalidParams(f"--expires: {text} is over already")
+    return end_unix_s
+
+
+def _read(option: str, reader: Callable[[str], float], text: str) -> float:
+    try:
+        return reader(text)
+    except ValueError as wrong:
+        raise InvalidParams(f"{option}: {text} {wrong}") from None
+
+
+def _row(key: ApiKey) -> dict[str, Any]:
+    grant = key.grant
+    return {
+        "name": key.name,
+        "hash": key.hash,
+        "scopes": sorted(key.scopes),
+        "servers": {"allow": list(grant.servers), "deny": list(grant.deny_servers)},
+        "tools": {"allow": list(grant.tools), "deny": list(grant.deny_tools)},
+        "profile": grant.profile,
+        "mode": grant.mode,
+        "rate_per_s": key.allowance.rate_per_s,
+        "concurrency": key.allowance.concurrency,
+        "created": _iso(key.created_unix_s),
+        "expires": _iso(key.expires_unix_s),
+        "expired": key.expired(time.time()),
+    }
+
+
+def _iso(unix_s: float | None) -> str | None:
+    return None if unix_s is None else datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="seconds")
+
+
+COMMANDS = {"keys": keys}
