@@ -148,6 +148,7 @@ def caching(config: Config) -> dict[str, Caching]:
             tools=tuple(server.cache.tools),
             ttl_s=config.cache.ttl if server.cache.ttl is None else server.cache.ttl,
             auto=server.cache.auto,
+            stale_s=server.cache.stale,
             credential=credential(server),
             scope=Scope.SESSION if server.isolation == "session" else Scope.PRINCIPAL,
         )
@@ -167,6 +168,7 @@ def model_settings(config: Config) -> Settings:
         embedding_folder=folder,
         timeout_s=llm.timeout,
         temperature=llm.temperature,
+        keeps_all=llm.cache == "always",
     )
 
 

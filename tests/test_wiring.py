@@ -83,19 +83,21 @@ def test_a_servers_own_time_to_live_comes_before_the_common_one(tmp_path: Path) 
     text = """
 mcpServers:
   a: {url: "http://a.example", headers: {Authorization: "Bearer ${TOKEN}"}, cache: {auto: true}, isolation: session}
-  b: {command: b, cache: {tools: ["get_*"], ttl: 7}}
+  b: {command: b, cache: {tools: ["get_*"], ttl: 7, stale: 60}}
 cache: {ttl: 30}
 """
     rules = caching(loaded(tmp_path, text))
     assert (rules["a"].ttl_s, rules["a"].auto, rules["a"].scope) == (30.0, True, Scope.SESSION)
     assert (rules["b"].ttl_s, rules["b"].tools, rules["b"].scope) == (7.0, ("get_*",), Scope.PRINCIPAL)
+    assert (rules["a"].stale_s, rules["b"].stale_s) == (0.0, 60.0)
     assert rules["a"].credential != rules["b"].credential
     assert "the-first-token" not in rules["a"].credential
 
 
 def test_the_model_is_told_its_key(tmp_path: Path) -> None:
     settings = model_settings(loaded(tmp_path, "llm: {model: m, base_url: 'http://127.0.0.1:1', api_key: '${TOKEN}'}"))
-    assert (settings.model, settings.api_key) == ("m", "the-first-token")
+    assert (settings.model, settings.api_key, settings.keeps_all) == ("m", "the-first-token", False)
+    assert model_settings(loaded(tmp_path, "llm: {cache: always}")).keeps_all
 
 
 def test_a_cache_without_a_disk_has_one_level(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final, Literal
 
 import anyio
@@ -155,7 +156,7 @@ class _Asked:
         samples = configured == "sampling" and can_sample(call.client)
         service = SamplingService(call.client, call.sink) if samples else self._services.model()
         if service.score is None:
-            service.score = self._score
+            service.score = partial(_score, self._services)
         return service
 
     def _searcher(self) -> Search:
@@ -166,10 +167,6 @@ class _Asked:
             return [hit.name for hit in hits]
 
         return search
-
-    async def _score(self, question: str) -> float:
-        """How well the best of all tools fits; what a caller may see is decided elsewhere."""
-        return await self._services.index.score(await self._services.catalog(), question)
 
     async def _entries(self) -> list[Any]:
         allowed = self._services.allowed(self._call)
@@ -271,3 +268,8 @@ def _plain(value: Any) -> Any:
     except Malformed:
         return {}
     return {} if plain is None else plain
+
+
+async def _score(services: Services, question: str) -> float:
+    """How well the best of all tools fits; what a caller may see is decided elsewhere."""
+    return await services.index.score(await services.catalog(), question)

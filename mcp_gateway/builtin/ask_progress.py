@@ -1,7 +1,7 @@
 """What an ask does while it runs, as MCP progress: few messages, each with all that has happened since the last.
 
-Events of the loop enter; `notifications/progress` leave, at most ten a second, with the events themselves in `_meta`
-for doors that stream them on.
+Events of the loop enter; `notifications/progress` leave, with the events themselves in `_meta` for doors that stream
+them on. Steps are told at once, pieces of text at most ten times a second.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class AskProgress:
         if self._sink.token is None or isinstance(event, Done):  # the result itself says the end
             return
         self._waiting.append(event)
-        if self._clock() - self._told_at_s >= INTERVAL_S:
+        if not isinstance(event, Delta) or self._clock() - self._told_at_s >= INTERVAL_S:
             self.flush()
 
     def flush(self) -> None:

@@ -156,6 +156,9 @@ class Llm(Section):
     temperature: float = Field(
         default=0.0, ge=0, le=2, description="Sampling temperature; answers are cached at 0 only."
     )
+    cache: Literal["auto", "always"] = Field(
+        default="auto", description="auto: answers at temperature 0 are cached; always: at any temperature."
+    )
     budget: Budget = group("What one ask may cost.")
 
 

@@ -103,6 +103,9 @@ class CacheRules(Section):
     auto: Bool = Field(
         default=False, description="Also cache tools that say readOnlyHint and idempotentHint; believes the server."
     )
+    stale: Seconds = Field(
+        default=0.0, ge=0, description="How long after that a result is still given, while a new one is fetched."
+    )
 
 
 class Restart(Section):

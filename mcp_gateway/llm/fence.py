@@ -18,9 +18,14 @@ CUT: Final = "\n[cut: the result is longer]"
 
 _MARKDOWN_IMAGE: Final = re.compile(r"!\[([^\]]*)\](?:\([^)]*\)?|\[[^\]]*\])?")
 _HTML_FETCHED: Final = re.compile(
-    r"<\s*/?\s*(?:img|iframe|script|link|object|embed|video|audio|source|svg)\b[^>]*>?", re.I
+    r"<\s*/?\s*(?:img|iframe|script|style|link|object|embed|video|audio|source|svg|base|meta|form|input)\b[^>]*>?", re.I
 )
+_HTML_ATTRIBUTES: Final = re.compile(r"<([a-z][\w-]*)[\s/]+[^>]*>?", re.I)
+"""Any other tag keeps its name only: `href`, `style` and `background` lead somewhere."""
 _MARKDOWN_LINK: Final = re.compile(r"\[([^\]]+)\]\((\S+?)(?:\s+\"[^\"]*\")?\)")
+_LINK_LEFT: Final = re.compile(r"\]\(")
+_REFERENCE: Final = re.compile(r"^([ >]*)\[([^\]]+)\]:", re.M)
+"""CommonMark 0.31, sections 4.7 and 6.3: where a link leads may stand anywhere, and its text may hold brackets."""
 
 
 def new_nonce() -> str:
@@ -65,5 +70,6 @@ def shown(answer: str) -> str:
     An image's address can carry anything the model has read to whoever owns the address.
     """
     text = _MARKDOWN_IMAGE.sub(lambda image: f"[image: {image[1]}]" if image[1] else "[image]", clean(answer))
-    text = _HTML_FETCHED.sub("", text)
-    return _MARKDOWN_LINK.sub(lambda link: link[2] if link[1] == link[2] else f"{link[1]} ({link[2]})", text)
+    text = _HTML_ATTRIBUTES.sub(r"<\1>", _HTML_FETCHED.sub("", text))
+    text = _MARKDOWN_LINK.sub(lambda link: link[2] if link[1] == link[2] else f"{link[1]} ({link[2]})", text)
+    return _REFERENCE.sub(r"\1\2:", _LINK_LEFT.sub("] (", text))

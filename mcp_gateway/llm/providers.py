@@ -38,4 +38,4 @@ def open_service(provider: str, settings: Settings, cache: Cache | None = None, 
     service = (_PROVIDERS.get(provider) or subclass("llm.provider", provider, LLMService))(settings)
     if cache is None or isinstance(service, RetrievalService):
         return service
-    return CachedService(service, cache, ttl_s=ttl_s)
+    return CachedService(service, cache, ttl_s=ttl_s, always=settings.keeps_all)

@@ -138,7 +138,8 @@ def _read(result: Any) -> tuple[str, str | None, bool]:
         return "", "the tool's answer is no result", False
     meta = result.get("_meta")
     mark = meta.get(CACHE_META_KEY) if isinstance(meta, dict) else None
-    return result_text(result), "the tool reported an error" if result.get("isError") else None, mark is not None
+    cached = isinstance(mark, dict) and mark.get("hit") is True
+    return result_text(result), "the tool reported an error" if result.get("isError") else None, cached
 
 
 def _room(state: AskState, bounds: Bounds, calls: int) -> int:

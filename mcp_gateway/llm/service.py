@@ -45,6 +45,7 @@ class Settings:
     """How a model is reached; the `llm` section as plain values. `api_key` is shown nowhere.
 
     `embedding_model` is a name that the provider knows, `embedding_folder` a model here that takes its place.
+    `keeps_all`: answers are kept at any temperature, not only at 0.
     """
 
     model: str | None = None
@@ -54,6 +55,7 @@ class Settings:
     embedding_folder: Path | None = None
     timeout_s: float = 60.0
     temperature: float = 0.0
+    keeps_all: bool = False
 
     def __repr__(self) -> str:
         return f"Settings(model={self.model!r}, base_url={self.base_url!r})"

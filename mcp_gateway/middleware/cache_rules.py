@@ -31,6 +31,7 @@ class Caching:
     auto: bool = False
     credential: str = ""
     scope: Scope = Scope.PRINCIPAL
+    stale_s: float = 0.0
 
 
 class CacheRules:
@@ -80,6 +81,7 @@ class CacheRules:
             definition=hashlib.sha256(encode(entry.definition)).hexdigest(),
             credential=caching.credential,
             scope=caching.scope,
+            stale_s=caching.stale_s,
         )
 
 

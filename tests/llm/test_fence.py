@@ -42,6 +42,18 @@ def test_what_cannot_be_seen_does_not_pass() -> None:
         ("[here](http://e/1)", "here (http://e/1)"),
         ("[http://e/](http://e/)", "http://e/"),
         ("a[0] and [call_1]", "a[0] and [call_1]"),
+        ('<a href="http://e/1">here</a>', "<a>here</a>"),
+        ('<div style="background:url(http://e/1)">x</div>', "<div>x</div>"),
+        ("<p/onclick=x>y", "<p>y"),
+        ('<style>@import "http://e/1"</style>', '@import "http://e/1"'),
+        ("<input type=image src=http://e/1>", ""),
+        ("<a href=http://e/1", "<a>"),
+        ("[here][1]\n\n[1]: http://e/1", "[here][1]\n\n1: http://e/1"),
+        ("> [1]: http://e/1", "> 1: http://e/1"),
+        ("[a [b]](http://e/1)", "[a [b]] (http://e/1)"),
+        ("![a [b]](http://e/1)", "[image: a [b]] (http://e/1)"),
+        ("[x](<http://e/a b>)", "[x] (<http://e/a b>)"),
+        ("a List<int>, x < y and <https://e/>", "a List<int>, x < y and <https://e/>"),
     ],
 )
 def test_an_answer_fetches_nothing_and_hides_no_address(said: str, seen: str) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import anyio
 import pytest
+from mcp_gateway.cache.answer import marked
 from mcp_gateway.call import Call
 from mcp_gateway.errors import UpstreamUnavailable
 from mcp_gateway.llm import Capabilities, LLMResponse, LLMService, Request
@@ -361,14 +363,15 @@ async def test_a_tool_that_reports_an_error_is_told_so() -> None:
     assert (result.tool_calls[0].ok, result.tool_calls[0].error) == (False, "the tool reported an error")
 
 
-async def test_an_answer_from_the_cache_is_marked() -> None:
+@pytest.mark.parametrize("hit", [True, False])
+async def test_an_answer_from_the_cache_is_marked_and_one_that_is_only_kept_is_not(hit: bool) -> None:
     async def kept(call: Call) -> Any:
-        return text("old", _meta={"io.mcp-gateway/cache": "hit"})
+        return json.loads(bytes(marked(json.dumps(text("old")).encode(), hit=hit, age_s=1)))
 
     async with house([READS, DONE]) as there:
         there.tools.answers["box__read"] = kept
         result = await there.run()
-    assert result.tool_calls[0].cached
+    assert result.tool_calls[0].cached is hit
 
 
 async def test_calls_carry_the_depth_and_less_reach_than_the_caller() -> None:

@@ -59,6 +59,13 @@ def test_a_tool_is_kept_only_where_the_file_or_both_hints_say_so(
     assert rule.use is use
 
 
+def test_a_rule_carries_how_long_its_answers_are_good_and_how_long_they_may_be_stale() -> None:
+    built = catalog(tool={})
+    rule = CacheRules({"up": Caching(("*",), ttl_s=7, stale_s=60)}, lambda: built, modern)(call(built, "up__tool"))
+    assert rule is not None
+    assert (rule.ttl_s, rule.stale_s) == (7, 60)
+
+
 def test_a_builtin_is_never_kept() -> None:
     built = catalog(tool=SAFE)
     assert CacheRules({}, lambda: built, modern)(call(built, "sysinfo")) is None
