@@ -93,8 +93,9 @@ class App:
     ) -> None:
         """`log_level` overrides the configured one; `selection` is what clients get that ask for nothing else.
 
-        Raises BadConfig when there is no such profile.
+        Raises BadConfig when there is no such profile, or the file asks for a protection that is not there.
         """
+        ahead.check(config)
         check_profile(config, selection.profile)
         self.config = config
         self._selection = selection
@@ -282,8 +283,7 @@ class App:
         """Read the file again: all of it, or none of it. False, and `reload_error`, when it is bad."""
         try:
             config = load_config(self.config.path, environ=self._environ)
-            if refused := ahead.refusals(config):
-                return self._refuse_reload("\n".join(refused))
+            ahead.check(config)
             check_profile(config, self._selection.profile)
             defined = self._define(config)
             keys = api_keys(config)

@@ -26,21 +26,22 @@ def validate(output: Output, file: Path | None) -> None:
 
     path = config_path(replace(output, config=file or output.config))
     config = load_config(path, environ=os.environ)
+    ahead.check(config)
+    left_out = {**config.skipped, **ahead.skipped(config)}
     if output.as_json:
         answer(
             {
                 "file": str(path),
                 "servers": list(config.servers),
-                "skipped": {**config.skipped, **ahead.skipped(config)},
+                "skipped": left_out,
                 "notes": (*config.notes, *ahead.notes(config)),
-                "refused": ahead.refusals(config),
             }
         )
         return
-    for line in (*ahead.told(config), *ahead.refusals(config)):
+    for line in ahead.told(config):
         note(line)
     count = len(config.servers)
-    say(f"{path}: ok, {count} server{'' if count == 1 else 's'}")
+    say(f"{path}: ok, {count} server{'' if count == 1 else 's'}{f', {len(left_out)} left out' if left_out else ''}")
 
 
 @click.command("schema")

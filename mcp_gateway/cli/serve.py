@@ -12,7 +12,6 @@ import click
 from mcp_gateway.cli.options import common, config_path
 from mcp_gateway.cli.output import Output, note
 from mcp_gateway.config import Config, ahead, load_config
-from mcp_gateway.errors import BadConfig
 from mcp_gateway.security.private_file import check_unshared
 
 if TYPE_CHECKING:
@@ -42,8 +41,7 @@ def serve(
     config = load_config(config_path(output), environ=os.environ)
     check_unshared(config.path)
     _tell(config)
-    if refused := ahead.refusals(config):
-        raise BadConfig("\n".join(refused))
+    ahead.check(config)
     options = {"use_uvloop": find_spec("uvloop") is not None}
     if stdio:
         anyio.run(_stdio, config, output.level, profile, expose, backend_options=options)

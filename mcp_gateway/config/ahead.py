@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from mcp_gateway.config.model import Config
 from mcp_gateway.config.servers import Server, StdioServer
+from mcp_gateway.errors import BadConfig
 
 REFUSED: Final[tuple[tuple[str, Callable[[Config], bool]], ...]] = (
     ("auth.oauth", lambda config: config.auth.oauth is not None),
@@ -41,6 +42,12 @@ def refusals(config: Config) -> tuple[str, ...]:
     return tuple(
         f"{name}: {path}: not in this version of the gateway; leave it out" for path, asks in REFUSED if asks(config)
     )
+
+
+def check(config: Config) -> None:
+    """Raises BadConfig where the file asks for what would be missing."""
+    if refused := refusals(config):
+        raise BadConfig("\n".join(refused))
 
 
 def skipped(config: Config) -> dict[str, str]:

@@ -64,6 +64,8 @@ def take_apart(root: Table, path: Path, report: Report) -> Root:
     if is_host_file(root, path):
         rest += sections
         sections = []
+        if not servers:
+            report.note(root.mark, "", f"no servers in it; they are read from {', '.join(sorted(SERVER_KEYS))}")
         _note_ignored(rest, report)
     else:
         _refuse(rest, report)

@@ -35,7 +35,7 @@ class KeyStore:
         try:
             content = json.loads(self.path.read_bytes())
             return tuple(_read(item) for item in content["keys"])
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return ()
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as fault:
             reason = f"the file of keys cannot be read ({type(fault).__name__})"

@@ -27,7 +27,7 @@ def test_a_server_has_safe_defaults(tmp_path: Path) -> None:
         "timeout_resets_on_progress": False,
         "prefix": None,
         "tools": {"include": ("*",), "exclude": (), "rename": {}, "describe": {}, "timeout": {}},
-        "cache": {"tools": (), "ttl": None, "auto": False},
+        "cache": {"tools": (), "ttl": None, "auto": False, "stale": 0.0},
         "era": "auto",
         "lazy": False,
         "idle_stop": None,
