@@ -31,6 +31,8 @@ The branches answer one question: what can the caller do?
         ├── SandboxUnavailable        sandbox_unavailable
         ├── SearchUnavailable         search_unavailable
         ├── ModelRefused              model_refused
+        ├── SecretKeyRefused          secret_key_refused
+        ├── SecretDamaged             secret_damaged
         └── InternalError             internal_error
     RpcError                        an upstream's own JSON-RPC error, passed on unchanged
 
@@ -92,6 +94,8 @@ CODES: Mapping[str, Translation] = {
     "search_unavailable": Translation(INTERNAL_ERROR, 503, 69),
     "model_unavailable": Translation(INTERNAL_ERROR, 503, 4),
     "model_refused": Translation(INTERNAL_ERROR, 502, 77),
+    "secret_key_refused": Translation(INTERNAL_ERROR, 500, 77),
+    "secret_damaged": Translation(INTERNAL_ERROR, 500, 65),
     "internal_error": Translation(INTERNAL_ERROR, 500, 1),
 }
 """Every stable code. Exit codes are those of the design: 65 bad data, 66 no such name, 78 bad config, and so on."""
@@ -290,6 +294,18 @@ class ModelRefused(OperatorError):
     """The language model's service refused the request: its key, its model's name, or what was asked of it."""
 
     code = "model_refused"
+
+
+class SecretKeyRefused(OperatorError):
+    """No key that is here opens a stored secret, or the key must not be used as it is."""
+
+    code = "secret_key_refused"
+
+
+class SecretDamaged(OperatorError):
+    """The file of stored secrets, or one of them, is not what was written."""
+
+    code = "secret_damaged"
 
 
 class InternalError(OperatorError):

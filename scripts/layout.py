@@ -15,9 +15,11 @@ PACKAGE = "mcp_gateway"
 
 HOMES: Mapping[str, tuple[str, ...]] = {
     "click": ("cli",),
+    "cryptography": ("security",),
     "dotenv": ("config",),
     "httptools": ("upstream/dispatch",),
     "httpx2": ("builtin/providers",),
+    "keyring": ("security",),
     "mcp": ("downstream", "app", "bridge"),
     "openai": ("llm",),
     "psutil": ("builtin", "observe"),

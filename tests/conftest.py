@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import TypeVar
 
+import keyring
 import pytest
 
+from tests.fakes.system_keyring import FakeKeyring
 from tests.support import REQUIRE_ALL
+
+# The keyring of whoever runs the tests is left alone, by them and by every process that they start.
+os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
@@ -17,6 +22,15 @@ Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 def anyio_backend() -> str:
     """The gateway runs on asyncio: its wires are asyncio protocols."""
     return "asyncio"
+
+
+@pytest.fixture
+def fake_keyring() -> Iterator[FakeKeyring]:
+    """The keyring of this process, empty, for one test; without it there is none."""
+    before, store = keyring.get_keyring(), FakeKeyring()
+    keyring.set_keyring(store)
+    yield store
+    keyring.set_keyring(before)
 
 
 @pytest.hookimpl(wrapper=True)

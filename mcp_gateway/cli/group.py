@@ -26,6 +26,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "inspect": ("look", "Show everything known of one server."),
     "status": ("look", "Show the state of the running gateway."),
     "keys": ("keys", "Create, list and revoke API keys."),
+    "secrets": ("secrets", "Store secrets, encrypted, for ${secret:NAME} in the file."),
     "cache": ("cache", "Show or clear what is kept of answers."),
     "tokens": ("tokens", "Show how much of a model's context the tools take."),
     "validate": ("check", "Check a configuration file."),

@@ -5,6 +5,8 @@
     ${VAR:?message}   the message when it is unset or empty
     ${env:VAR}        the same as ${VAR}, as Cursor and VS Code write it
     ${file:path}      the content of a file, without its trailing newline
+    ${secret:name}    what `mcp-gateway secrets set name` stored; :- and :? work as above
+    ${keyring:name}   the same from the system's keyring, where it stands under mcp-gateway
 
 What a reference yields is not looked at again, and a bare `$VAR` stays as it is
 (a password may hold one). Messages name variables and never show values.
@@ -16,9 +18,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from mcp_gateway.config.discover import folders
 from mcp_gateway.config.document import Unreadable, read_text
 from mcp_gateway.config.environment import Environment
 from mcp_gateway.config.tree import Entry, Items, Leaf, Node, Origin, Table, dotted
+from mcp_gateway.errors import GatewayError, UnknownName
+from mcp_gateway.security.secret_name import NAME_RULE, is_secret_name
 
 _TOKEN = re.compile(r"\$\$|\$\{([^{}\n]*)\}|\$\{")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -109,17 +114,21 @@ def resolve(reference: str, environment: Environment) -> str:
 
 def _variable(reference: str, environment: Environment) -> str:
     name, colon, rest = reference.partition(":")
-    operator, argument = rest[:1], rest[1:]
-    if not _NAME.fullmatch(name) or (colon and operator not in ("-", "?")):
+    if not _NAME.fullmatch(name) or (colon and not rest.startswith(("-", "?"))):
         shown = name if len(name) <= 40 else name[:40] + "..."
         raise Misspelled(f"the reference that starts with '${{{shown}' is not understood; write ${{NAME}}")
-    value = environment.get(name)
+    return _or_else(environment.get(name), rest, f"{name} is not set")
+
+
+def _or_else(value: str | None, rest: str, missing: str) -> str:
+    """The value, or what `rest` says instead: `-default`, `?message`, or nothing. Raises Unresolved."""
+    operator, argument = rest[:1], rest[1:]
     if operator == "-":
         return value or argument
     if operator == "?" and not value:
-        raise Unresolved(f"{name} is not set: {argument}" if argument else f"{name} is not set")
+        raise Unresolved(f"{missing}: {argument}" if argument else missing)
     if value is None:
-        raise Unresolved(f"{name} is not set")
+        raise Unresolved(missing)
     return value
 
 
@@ -135,14 +144,42 @@ def _input(name: str, environment: Environment) -> str:
     raise Unresolved(f"'${{input:{name}}}' asks in an editor; use ${{VAR}} and set the variable in .env")
 
 
-def _store(reference: str, environment: Environment) -> str:
-    raise Unresolved(f"a secret store is not available yet (asked for {reference!r}); use ${{VAR}} or ${{file:/path}}")
+def _secret(reference: str, environment: Environment) -> str:
+    from mcp_gateway.security.vault import Vault  # here: most files name no stored secret
+
+    name, rest = _stored_name("secret", reference)
+    vault = Vault(folders(environment.real).state, environment.real)
+    try:
+        value = vault.get(name)
+    except UnknownName:
+        value = None
+    except GatewayError as locked:
+        raise Unresolved(f"'${{secret:{name}}}': {locked.message}") from None
+    return _or_else(value, rest, f"the secret {name!r} is not set (mcp-gateway secrets set {name})")
+
+
+def _keyring(reference: str, environment: Environment) -> str:
+    from mcp_gateway.security import system_keyring
+
+    name, rest = _stored_name("keyring", reference)
+    if not system_keyring.is_installed():
+        raise Unresolved(f"'${{keyring:{name}}}' needs the extra 'keyring'; or use ${{secret:{name}}}")
+    missing = f"the system's keyring has no {name!r} (keyring set {system_keyring.SERVICE} {name})"
+    return _or_else(system_keyring.read(name), rest, missing)
+
+
+def _stored_name(scheme: str, reference: str) -> tuple[str, str]:
+    """`name:-default` in its two parts, `:` left out. Raises Misspelled."""
+    name, colon, rest = reference.partition(":")
+    if not is_secret_name(name) or (colon and not rest.startswith(("-", "?"))):
+        raise Misspelled(f"'${{{scheme}:...}}' needs a name: {NAME_RULE}")
+    return name, rest
 
 
 _SCHEMES: dict[str, Callable[[str, Environment], str]] = {
     "env": _variable,
     "file": _file,
     "input": _input,
-    "secret": _store,
-    "keyring": _store,
+    "secret": _secret,
+    "keyring": _keyring,
 }

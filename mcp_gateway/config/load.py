@@ -58,8 +58,8 @@ def _config(
     path: Path, found: _ReadSettings, servers: Mapping[str, ReadServer], report: Report, file_notes: Iterable[str]
 ) -> Config:
     models = {name: read.server for name, read in servers.items()}
-    texts = {*found.values, *_secret_texts([found.settings, models])}
-    texts.update(*(read.values for read in servers.values()))
+    texts = {text for text in _secret_texts([found.settings, models]) if "${" not in text}
+    texts.update(found.values, *(read.values for read in servers.values()))
     # Every part has been validated; building one more validator over all of them would take 20 ms (2026-11-24).
     return Config.model_construct(
         **{name: getattr(found.settings, name) for name in Settings.model_fields},
@@ -67,7 +67,7 @@ def _config(
         servers=models,
         skipped={name: read.skipped for name, read in servers.items() if read.skipped},
         notes=(*report.rendered_notes(), *file_notes),
-        secrets=frozenset(text for text in texts if len(text) >= MIN_SECRET and "${" not in text),
+        secrets=frozenset(text for text in texts if len(text) >= MIN_SECRET),
     )
 
 

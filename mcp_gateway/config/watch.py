@@ -1,4 +1,4 @@
-"""Notices that a configuration file, or an `.env` file beside it, has changed.
+"""Notices that a configuration file, an `.env` file beside it or the stored secrets have changed.
 
 Looks at the files themselves, twice a second: that sees a rename over the file, a
 symbolic link pointed elsewhere and a network folder alike, and cannot run out of watches.
@@ -13,8 +13,10 @@ from typing import Final
 import anyio
 import anyio.to_thread
 
+from mcp_gateway.config.discover import folders
 from mcp_gateway.config.environment import DOTENV, absolute
 from mcp_gateway.config.model import Config
+from mcp_gateway.security.vault_file import vault_file
 
 POLL_S: Final = 0.5
 """Our choice: with the default debounce, a change is in force within a second."""
@@ -27,10 +29,10 @@ Signature = tuple[tuple[int, ...] | None, ...]
 
 
 def sources(config: Config, environ: Mapping[str, str]) -> list[Path]:
-    """The file itself, then every `.env` file it may take values from."""
+    """The file itself, then every `.env` file it may take values from, then the stored secrets."""
     folder = config.path.parent
     names = dict.fromkeys((DOTENV, *config.env_files))
-    return [config.path, *(absolute(name, folder, environ) for name in names)]
+    return [config.path, *(absolute(name, folder, environ) for name in names), vault_file(folders(environ).state)]
 
 
 async def changes(

@@ -41,7 +41,7 @@ class Watched:
             await self._heard.wait()
 
 
-def test_sources_are_the_file_and_its_env_files(tmp_path: Path) -> None:
+def test_sources_are_the_file_its_env_files_and_the_stored_secrets(tmp_path: Path) -> None:
     (tmp_path / "more.env").write_text("")
     (tmp_path / "gateway.yaml").write_text("env_files: [more.env, ~/own.env]\n")
     (tmp_path / "own.env").write_text("")
@@ -49,7 +49,7 @@ def test_sources_are_the_file_and_its_env_files(tmp_path: Path) -> None:
     config = load_config(tmp_path / "gateway.yaml", environ=environ)
 
     names = [file.name for file in sources(config, environ)]
-    assert names == ["gateway.yaml", ".env", "more.env", "own.env"]
+    assert names == ["gateway.yaml", ".env", "more.env", "own.env", "secrets.json"]
 
 
 def test_a_signature_tells_contents_apart_although_size_and_time_agree(tmp_path: Path) -> None:

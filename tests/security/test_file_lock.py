@@ -1,0 +1,52 @@
+"""One at a time, within a deadline."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mcp_gateway.security.file_lock import LockTimeout, file_lock
+
+HOLDER = """
+import sys
+from pathlib import Path
+from mcp_gateway.security.file_lock import file_lock
+with file_lock(Path(sys.argv[1]), 5):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_lock_that_another_process_holds_is_waited_for_in_vain(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(LockTimeout), file_lock(lock, 0.05):
+            pass
+        holder.kill()
+
+
+def test_the_end_of_its_holder_frees_a_lock(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        holder.kill()
+
+    with file_lock(lock, 0):
+        assert lock.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_lock_is_free_again_after_a_failure_inside(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), file_lock(tmp_path / "lock", 0):
+        raise ZeroDivisionError
+
+    with file_lock(tmp_path / "lock", 0):
+        pass
