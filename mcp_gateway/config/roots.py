@@ -64,7 +64,7 @@ def take_apart(root: Table, path: Path, report: Report) -> Root:
     if is_host_file(root, path):
         rest += sections
         sections = []
-        if not servers:
+        if not any(entry.key in SERVER_KEYS for entry in root.entries):
             report.note(root.mark, "", f"no servers in it; they are read from {', '.join(sorted(SERVER_KEYS))}")
         _note_ignored(rest, report)
     else:
