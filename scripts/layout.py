@@ -16,6 +16,7 @@ PACKAGE = "mcp_gateway"
 HOMES: Mapping[str, tuple[str, ...]] = {
     "click": ("cli",),
     "dotenv": ("config",),
+    "http_message_signatures": ("security",),
     "httptools": ("upstream/dispatch",),
     "httpx2": ("builtin/providers",),
     "mcp": ("downstream", "app", "bridge"),
