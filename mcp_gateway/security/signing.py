@@ -20,22 +20,23 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from http_message_signatures import (
+    ContentDigest,
     HTTPMessageSignaturesException,
     HTTPMessageSigner,
     HTTPMessageVerifier,
     HTTPSignatureKeyResolver,
     InvalidSignature,
+    VerifyResult,
 )
 from http_message_signatures.algorithms import HMAC_SHA256
 
 from mcp_gateway.errors import RateLimited, Unauthorized
+from mcp_gateway.security import REFUSED
 
 logger = logging.getLogger(__name__)
 
 COVERED: Final = ("@method", "@authority", "@path", "@query", "content-digest")
 """What every signature speaks for, without parameters; it may cover more (design, decision 4)."""
-REFUSED: Final = "the credential is not accepted; send a valid one, or ask the operator of this gateway for it"
-"""The one answer to every fault, so that nothing is learnt from refusals; the reason is in the log."""
 SKEW_S: Final = 300.0
 """How far a signature's time may be from ours, either way (R-SIG-1)."""
 MAX_NONCES: Final = 50_000
@@ -190,14 +191,42 @@ class Signatures:
             Unauthorized: not signed, or not well; always in the same words.
             RateLimited: the signature is good, but more requests of this key are fresh than are remembered.
         """
+        return self.admit(self.read(method, scheme, authority, path, query, headers), body)
+
+    def read(
+        self,
+        method: str,
+        scheme: str,
+        authority: str,
+        path: str,
+        query: str,
+        headers: Sequence[tuple[bytes, bytes]],
+    ) -> VerifyResult:
+        """The first half of `verify`, before a body is read: who signed it, and what its digest must be.
+
+        Raises:
+            Unauthorized: not signed, or not well.
+        """
         try:
             message = _message(method, scheme, authority, path, query, headers)
-            (signed,) = self._verifier.verify(message, max_age=None, require_components=COVERED, body=body)
-            key_id = str(signed.parameters["keyid"])
-            self._nonces.admit(key_id, str(signed.parameters["nonce"]))
+            (signed,) = self._verifier.verify(message, max_age=None, require_components=COVERED)
         except HTTPMessageSignaturesException as error:
-            logger.info("signature.refused reason=%r", str(error)[:200])
-            raise Unauthorized(REFUSED) from None
+            raise _refused(error) from None
+        return signed
+
+    def admit(self, signed: VerifyResult, body: bytes) -> str:
+        """The second half: the id of the key, when the body is the one that was signed and this is its first time.
+
+        Raises:
+            Unauthorized: another body, or seen before.
+            RateLimited: more requests of this key are fresh than are remembered.
+        """
+        key_id = str(signed.parameters["keyid"])
+        try:
+            ContentDigest.verify(signed.covered_components['"content-digest"'], body)
+            self._nonces.admit(key_id, str(signed.nonce))
+        except HTTPMessageSignaturesException as error:
+            raise _refused(error) from None
         return key_id
 
     def _check(self, parameters: Mapping[str, Any]) -> None:
@@ -278,6 +307,11 @@ def _message(
             raise InvalidSignature(f"{once} is too long")
     url = f"{_HTTP.get(scheme, scheme)}://{authority}{path}"
     return Message(method, f"{url}?{query}" if query else url, Lines(lines))
+
+
+def _refused(error: Exception) -> Unauthorized:
+    logger.info("signature.refused reason=%r", str(error)[:200])
+    return Unauthorized(REFUSED)
 
 
 def _forget(seen: OrderedDict[bytes, float], now: float) -> None:

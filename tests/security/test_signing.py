@@ -22,7 +22,8 @@ from http_message_signatures import InvalidSignature
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from mcp_gateway.errors import RateLimited, Unauthorized
-from mcp_gateway.security.signing import REFUSED, Lines, Message, Signatures, SigningKey, Verifier, sign
+from mcp_gateway.security import REFUSED
+from mcp_gateway.security.signing import Lines, Message, Signatures, SigningKey, Verifier, sign
 
 from tests.fakes.clock import Clock
 from tests.fakes.http_server import Request, Wire, scripted
@@ -117,6 +118,17 @@ def test_a_websocket_is_signed_as_the_request_that_opens_it() -> None:
     opened = replace(door.signed(method="GET", url="https://gate.example/ws", body=b""), authority="gate.example:443")
 
     assert door.admits(replace(opened, scheme="wss", path="/ws", query="")) == "ci"
+
+
+def test_a_forged_head_is_refused_before_a_body_is_read() -> None:
+    door = Door()
+    sent = door.signed()
+
+    read = door.signatures.read(sent.method, *GATE, sent.headers)
+
+    assert door.signatures.admit(read, BODY) == "ci"
+    with pytest.raises(Unauthorized):
+        door.signatures.read("PUT", *GATE, sent.headers)
 
 
 CHANGES: dict[str, Callable[[Sent], Sent]] = {
