@@ -7,13 +7,11 @@ somebody else's business. One event loop uses an instance; nothing here waits.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
 import re
 import secrets
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -30,8 +28,9 @@ from http_message_signatures import (
 )
 from http_message_signatures.algorithms import HMAC_SHA256
 
-from mcp_gateway.errors import RateLimited, Unauthorized
+from mcp_gateway.errors import GatewayError, Unauthorized
 from mcp_gateway.security import REFUSED
+from mcp_gateway.security.nonces import MAX_NONCES, Nonces
 
 logger = logging.getLogger(__name__)
 
@@ -39,8 +38,6 @@ COVERED: Final = ("@method", "@authority", "@path", "@query", "content-digest")
 """What every signature speaks for, without parameters; it may cover more (design, decision 4)."""
 SKEW_S: Final = 300.0
 """How far a signature's time may be from ours, either way (R-SIG-1)."""
-MAX_NONCES: Final = 50_000
-"""Nonces held for a key, about 10 MB: 80 requests a second for as long as they are held (our choice)."""
 MAX_INPUT_BYTES: Final = 2048
 """Of `Signature-Input`, and of `Signature`; ours take about 200 (our choice)."""
 MIN_SECRET_BYTES: Final = 32
@@ -92,44 +89,6 @@ class Message:
     headers: Lines | dict[str, str]
 
 
-class Nonces:
-    """What was seen within `life_s` seconds, apart for each key, so that one key cannot push out another's.
-
-    Nothing is forgotten early: a key whose store is full waits until its oldest ends.
-    """
-
-    def __init__(self, life_s: float, per_key: int, monotonic: Callable[[], float]) -> None:
-        self._life_s = life_s
-        self._per_key = per_key
-        self._monotonic = monotonic
-        self._seen: dict[str, OrderedDict[bytes, float]] = {}
-        self._swept_at = monotonic()
-
-    def __len__(self) -> int:
-        return sum(map(len, self._seen.values()))
-
-    def admit(self, key_id: str, nonce: str) -> None:
-        """Remember a nonce. Raises InvalidSignature when it was used before, RateLimited when there is no room."""
-        now = self._monotonic()
-        if now - self._swept_at >= self._life_s:
-            self._sweep(now)
-        seen = self._seen.setdefault(key_id, OrderedDict())
-        _forget(seen, now)
-        digest = hashlib.sha256(nonce.encode()).digest()[:16]
-        if digest in seen:
-            raise InvalidSignature("the nonce was used before")
-        if len(seen) >= self._per_key:
-            raise _full(next(iter(seen.values())) - now)
-        seen[digest] = now + self._life_s
-
-    def _sweep(self, now: float) -> None:
-        """Empties the stores of keys that are no longer used."""
-        for seen in self._seen.values():
-            _forget(seen, now)
-        self._seen = {key_id: seen for key_id, seen in self._seen.items() if seen}
-        self._swept_at = now
-
-
 class Verifier(HTTPMessageVerifier):
     """The library's verifier for one request, with hmac-sha256 alone and our rule of time."""
 
@@ -148,8 +107,8 @@ class Signatures:
     """Who signed a request.
 
     `secret_of` gives the key of an id, None where there is none or it has ended. `wall` gives epoch seconds,
-    `monotonic` seconds. Signatures made before this object was are refused: what was seen before is not known, so
-    they might be replays. Keep one for the life of the process.
+    `monotonic` seconds. Signatures made before this object was, to the second, are refused: what was seen before is not
+    known, so they might be replays. Keep one for the life of the process.
     """
 
     def __init__(
@@ -167,11 +126,6 @@ class Signatures:
         # Accepted `skew_s` early, a signature stays good for twice as long; a second more, because two clocks measure.
         self._nonces = Nonces(2 * skew_s + 1, max_nonces, monotonic)
         self._verifier = Verifier(secret_of, self._check)
-
-    @property
-    def remembered(self) -> int:
-        """Nonces held, over all keys."""
-        return len(self._nonces)
 
     def verify(
         self,
@@ -206,11 +160,14 @@ class Signatures:
 
         Raises:
             Unauthorized: not signed, or not well.
+            GatewayError: what `secret_of` raises, unchanged.
         """
         try:
             message = _message(method, scheme, authority, path, query, headers)
             (signed,) = self._verifier.verify(message, max_age=None, require_components=COVERED)
         except HTTPMessageSignaturesException as error:
+            if isinstance(error.__cause__, GatewayError):
+                raise error.__cause__ from None  # of `secret_of`: the library wraps everything
             raise _refused(error) from None
         return signed
 
@@ -224,7 +181,8 @@ class Signatures:
         key_id = str(signed.parameters["keyid"])
         try:
             ContentDigest.verify(signed.covered_components['"content-digest"'], body)
-            self._nonces.admit(key_id, str(signed.nonce))
+            if not self._nonces.admit(key_id, str(signed.nonce)):
+                raise InvalidSignature("the nonce was used before")
         except HTTPMessageSignaturesException as error:
             raise _refused(error) from None
         return key_id
@@ -312,15 +270,3 @@ def _message(
 def _refused(error: Exception) -> Unauthorized:
     logger.info("signature.refused reason=%r", str(error)[:200])
     return Unauthorized(REFUSED)
-
-
-def _forget(seen: OrderedDict[bytes, float], now: float) -> None:
-    """Drops what has ended; entries are in the order of their ends, because all live equally long."""
-    while seen and next(iter(seen.values())) <= now:
-        seen.popitem(last=False)
-
-
-def _full(wait_s: float) -> RateLimited:
-    error = RateLimited("more signed requests of this key than are remembered at once; send fewer a second")
-    error.retry_after_s = wait_s
-    return error
