@@ -35,7 +35,7 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
     host = (parts.hostname or "").rstrip(".")
     name = f"{parts.scheme}_proxy"
     proxy = environ.get(name) or environ.get(name.upper())
-    if not proxy or _is_loopback(host):
+    if not proxy or is_loopback(host):
         return None
     exempt = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
     port = parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
@@ -44,7 +44,8 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
     return proxy if "://" in proxy else f"http://{proxy}"
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """True for addresses of this machine and the names that stand for them (RFC 6761, section 6.3)."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

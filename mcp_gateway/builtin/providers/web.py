@@ -1,31 +1,22 @@
-"""The one way to a search service: bounded, resolved once, never redirected.
+"""HTTP for search providers: what they may fetch, and how their answers are read.
 
-A request enters, an `Answer` or a `ProviderFailed` leaves. The name is resolved here and the connection goes to the
-very address that was checked, so that a name cannot lead to a metadata service (CWE-918).
+A request enters, an `Answer` or a `ProviderFailed` leaves. `fetch` bounds it and keeps it from where it must not go.
 """
 
 from __future__ import annotations
 
-import functools
 import os
-import socket
-import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import anyio
 import httpx2
 
-from mcp_gateway.security.addresses import is_forbidden, proxy_for
+from mcp_gateway.fetch import Fetcher, FetchFailed, Resolve, resolve
 from mcp_gateway.wire import Malformed, check, loads
 
 MAX_BODY_BYTES = 2 * 1024**2
 """Largest answer that is read; 20 results are about 50 kB (our choice)."""
-CONNECT_TIMEOUT_S = 5.0
-"""For each address of a host; the whole request has the provider's own deadline besides (our choice)."""
-
-Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 
 class ProviderFailed(Exception):
@@ -55,109 +46,26 @@ class Answer:
             raise ProviderFailed("its answer is not JSON; is the url that of a search service?") from None
 
 
-async def resolve(host: str, port: int) -> list[str]:
-    """The addresses of a host, in the resolver's order. Raises OSError."""
-    found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(sockaddr[0]) for *_, sockaddr in found]
-
-
 class Web:
     """HTTP for providers. Proxies come from `environ` (`HTTPS_PROXY`, `NO_PROXY`), as for every upstream."""
 
     def __init__(self, environ: Mapping[str, str] = os.environ, resolve: Resolve = resolve) -> None:
-        self._environ = environ
-        self._resolve = resolve
+        self._fetcher = Fetcher(MAX_BODY_BYTES, environ, resolve)
 
     async def get(self, url: str, params: Mapping[str, str], timeout_s: float, **headers: str) -> Answer:
         """GET with a query string; `x_name=` becomes the header `x-name`. Raises ProviderFailed."""
-        return await self._within(timeout_s, "GET", httpx2.URL(url).copy_merge_params(params), _named(headers))
+        return await self._send("GET", httpx2.URL(url).copy_merge_params(params), timeout_s, headers)
 
     async def post(self, url: str, body: Any, timeout_s: float, **headers: str) -> Answer:
         """POST of JSON. Raises ProviderFailed."""
-        return await self._within(timeout_s, "POST", httpx2.URL(url), _named(headers), body)
+        return await self._send("POST", httpx2.URL(url), timeout_s, headers, body)
 
-    async def _within(self, timeout_s: float, *request: Any) -> Answer:
+    async def _send(
+        self, method: str, url: httpx2.URL, timeout_s: float, headers: Mapping[str, str], body: Any = None
+    ) -> Answer:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
         try:
-            with anyio.fail_after(timeout_s):
-                return await self._send(*request)
-        except (TimeoutError, httpx2.TimeoutException):
-            raise ProviderFailed(f"no answer within {timeout_s:g} s") from None
-        except httpx2.ProxyError:
-            raise ProviderFailed("the proxy does not let it through") from None
-        except (OSError, UnicodeError, httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise ProviderFailed(f"it cannot be reached: {_reason(error)}") from None
-
-    async def _send(self, method: str, url: httpx2.URL, headers: dict[str, str], body: Any = None) -> Answer:
-        proxy = proxy_for(str(url), self._environ)
-        if proxy is not None:
-            _refuse_forbidden([url.host])
-            return await self._exchange(httpx2.Request(method, url, headers=headers, json=body), url, proxy)
-        failure: Exception = OSError("its host name has no address")
-        for address in await self._addresses(url):
-            request = httpx2.Request(
-                method,
-                url.copy_with(host=address),
-                headers={**headers, "host": url.netloc.decode("ascii")},
-                json=body,
-                extensions={"sni_hostname": url.host},
-            )
-            try:
-                return await self._exchange(request, url, None)
-            except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
-                failure = error
-        raise failure
-
-    async def _addresses(self, url: httpx2.URL) -> list[str]:
-        addresses = await self._resolve(url.host, url.port or (443 if url.scheme == "https" else 80))
-        _refuse_forbidden(addresses)
-        return list(dict.fromkeys(addresses))
-
-    async def _exchange(self, request: httpx2.Request, url: httpx2.URL, proxy: str | None) -> Answer:
-        verify = self._tls if url.scheme == "https" else False
-        timeout = httpx2.Timeout(None, connect=CONNECT_TIMEOUT_S)  # the whole request has a deadline of its own
-        auth = (url.username, url.password) if url.username else None
-        async with httpx2.AsyncClient(verify=verify, proxy=proxy, trust_env=False, timeout=timeout) as client:
-            answer = await client.send(request, stream=True, auth=auth, follow_redirects=False)
-            try:
-                return Answer(answer.status_code, answer.headers, await _read(answer))
-            finally:
-                await answer.aclose()
-
-    @functools.cached_property
-    def _tls(self) -> ssl.SSLContext:
-        """One for all requests: making it takes milliseconds."""
-        return ssl.create_default_context()
-
-
-async def _read(answer: httpx2.Response) -> bytes:
-    if answer.is_redirect:
-        raise ProviderFailed("it answered with a redirect, which is not followed; write the final address as its url")
-    if answer.headers.get("content-encoding", "identity") != "identity":
-        raise ProviderFailed("it compressed its answer although it was asked not to")
-    body = bytearray()
-    async for part in answer.aiter_raw():
-        body += part
-        if len(body) > MAX_BODY_BYTES:
-            raise ProviderFailed(f"its answer is larger than {MAX_BODY_BYTES // 1024**2} MiB")
-    return bytes(body)
-
-
-def _refuse_forbidden(addresses: list[str]) -> None:
-    if any(map(is_forbidden, addresses)):
-        raise ProviderFailed("its address is link-local or a metadata service, which is never called")
-
-
-def _named(headers: Mapping[str, str]) -> dict[str, str]:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return {"accept": "application/json", "accept-encoding": "identity", "user-agent": "mcp-gateway", **named}
-
-
-def _reason(error: Exception) -> str:
-    """The operating system's words, or the kind of fault; a library's message may quote the URL."""
-    if isinstance(error, socket.gaierror):
-        return "its host name was not found"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    if isinstance(error, httpx2.ConnectError):
-        return "no connection"
-    return type(error).__name__
+            got = await self._fetcher.send(method, url, timeout_s, named, body)
+        except FetchFailed as failed:
+            raise ProviderFailed(str(failed)) from None
+        return Answer(got.status, got.headers, got.body)
