@@ -21,6 +21,7 @@ import anyio.abc
 import anyio.to_thread
 from mcp.server.runner import serve_dual_era_loop
 
+from mcp_gateway.access import Access
 from mcp_gateway.builtin import MCPFunctions, Services, enabled
 from mcp_gateway.builtin.catalog_search import CatalogSearch
 from mcp_gateway.builtin.finder import finders
@@ -29,12 +30,11 @@ from mcp_gateway.catalog import Catalog, Kind
 from mcp_gateway.config import Config, ahead, folders, load_config
 from mcp_gateway.config.watch import changes, signature, sources
 from mcp_gateway.downstream import views
-from mcp_gateway.downstream.auth import Authentication
 from mcp_gateway.downstream.endpoint import Endpoint
 from mcp_gateway.downstream.http import http_app
 from mcp_gateway.downstream.rest import Process
 from mcp_gateway.downstream.runfile import RunFile
-from mcp_gateway.downstream.server import HttpServer, address, bind, is_loopback
+from mcp_gateway.downstream.server import HttpServer, address, bind
 from mcp_gateway.downstream.sessions import Sessions
 from mcp_gateway.downstream.stdio import claim, stdio_streams
 from mcp_gateway.errors import BadConfig
@@ -50,7 +50,6 @@ from mcp_gateway.observe.logging import configure_logging
 from mcp_gateway.observe.redaction import Redactor
 from mcp_gateway.revisions import LATEST_LEGACY, is_modern
 from mcp_gateway.sandbox.choice import SandboxChoice
-from mcp_gateway.security.key_store import KEYS_FILE, KeyRing, KeyStore
 from mcp_gateway.upstream.definition import Definition
 from mcp_gateway.upstream.eras import EraBook
 from mcp_gateway.upstream.kept_names import KeptNames
@@ -59,7 +58,6 @@ from mcp_gateway.upstream.manager import MCPAgentManager
 from mcp_gateway.upstream.snapshot import Snapshot
 from mcp_gateway.wire import loads
 from mcp_gateway.wiring import (
-    api_keys,
     caching,
     call_limits,
     check_profile,
@@ -116,10 +114,7 @@ class App:
             memory=state / "sandbox.json",
             on_change=self._offer_functions,
         )
-        self._host = config.server.host
-        self._configured_keys = api_keys(config)
-        self._keys = KeyRing(KeyStore(state / KEYS_FILE), lambda: self._configured_keys)
-        self.authentication = Authentication(self._keys, self._asks_for_keys)
+        self.access = Access(config, state, environ)
         self._definitions = self._define(config)
         self._offers_changed = anyio.Event()
         self._heard = anyio.Event()
@@ -172,12 +167,12 @@ class App:
 
         Raises BadConfig, PortBusy.
         """
-        self._host = host
-        listener = bind(host, port, guarded=self._asks_for_keys() and len(self._keys) > 0)
+        self.access.host = host
+        listener = bind(host, port, guarded=self.access.is_guarded)
         way_in = transport(self.config)
         url = address(listener, way_in)
         process = Process(self.status, self.cache)
-        app = http_app(self.gateway, self.endpoint, http_rules(self.config, host), process, self.authentication)
+        app = http_app(self.gateway, self.endpoint, http_rules(self.config, host), process, self.access)
         server = HttpServer(app, self.endpoint.in_flight, lambda: self._ready(url, on_ready), way_in)
         try:
             async with self.running() as group:
@@ -230,7 +225,7 @@ class App:
     def _ready(self, url: str, on_ready: Callable[[str], None]) -> None:
         try:
             running = self._run_file.write(url + self.config.server.base_path)
-            self.authentication.local_token = running.token
+            self.access.authentication.local_token = running.token
         except OSError as refused:
             logger.warning("app.run_file_not_written reason=%s", refused.strerror)
         on_ready(url)
@@ -286,15 +281,14 @@ class App:
             ahead.check(config)
             check_profile(config, self._selection.profile)
             defined = self._define(config)
-            keys = api_keys(config)
             self.models.configure(config.llm.provider, model_settings(config))
+            self.access.configure(config)
         except BadConfig as bad:
             return self._refuse_reload(bad.message)
         except Exception as fault:  # boundary: a file that breaks our own reading must not end what works
             logger.exception("app.reload_failed")
             return self._refuse_reload(f"reading it failed ({type(fault).__name__}); the log has more")
         self.reload_error = None
-        self._configured_keys = keys
         self._put_in_force(config, defined)
         logger.info("app.reloaded servers=%d restart_needed=%s", len(config.servers), self.restart_needed())
         return True
@@ -320,6 +314,8 @@ class App:
         old, new = self._started_with, self.config
         pairs = {
             "server": (old.server, new.server),
+            "auth.oauth": (old.auth.oauth, new.auth.oauth),
+            "auth.signatures.skew": (old.auth.signatures.skew, new.auth.signatures.skew),
             "limits": (old.limits, new.limits),
             "cache.memory": (old.cache.memory, new.cache.memory),
             "cache.disk": (old.cache.disk, new.cache.disk),
@@ -327,15 +323,6 @@ class App:
             "tools.execute.runner": (old.tools.execute.runner, new.tools.execute.runner),
         }
         return [name for name, (before, after) in pairs.items() if before != after]
-
-    def _asks_for_keys(self) -> bool:
-        """Whether whoever comes over HTTP has to say who it is: as the file says, else where a key exists or others
-        can reach the door.
-        """
-        required = self.config.auth.required
-        if required == "auto" or not is_loopback(self._host):
-            return len(self._keys) > 0 or not is_loopback(self._host)
-        return required
 
     def _configure_functions(self) -> None:
         tools = self.config.tools

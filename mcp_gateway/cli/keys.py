@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mcp_gateway.cli.options import common
 from mcp_gateway.cli.output import Output, answer, note, say
-from mcp_gateway.errors import CannotCreate, InvalidParams
+from mcp_gateway.errors import GatewayError, InvalidParams, UnknownName
 from mcp_gateway.security.key_store import KEYS_FILE, KeyStore
 from mcp_gateway.security.keys import DEFAULT_SCOPES, ApiKey, hashed, new_key
 from mcp_gateway.security.principal import SCOPES, Allowance, Grant
+
+if TYPE_CHECKING:
+    from mcp_gateway.security.vault import Vault
 
 _GLOB = "Glob; may be given several times."
 
@@ -36,17 +40,23 @@ def keys() -> None:
 @click.option("--mode", type=click.Choice(["all", "search", "auto"]), help="What listings show it.")
 @click.option("--expires", help="When it ends: 30d, 12h, or a date such as 2027-01-31. Default: never.")
 @click.option("--rate", help="Calls a second or minute: 20/s, 600/m. Default: limits.rate.")
+@click.option("--signing", is_flag=True, help="Make a secret to sign requests with, too.")
 @click.option("--concurrency", type=click.IntRange(min=1), help="Calls at once. Default: no limit of its own.")
 @common
-def create(output: Output, name: str, **options: Any) -> None:
-    """Make a key. It is shown this once, on standard output, and kept only as a hash."""
+def create(output: Output, name: str, *, signing: bool, **options: Any) -> None:
+    """Make a key. It is shown this once, on standard output, and kept only as a hash.
+
+    With --signing a second line holds the secret to sign with; the name of the key is its keyid.
+    """
     secret = new_key()
     key = _key(name, hashed(secret), options)
-    _changing(lambda: _store().add(key))
+    _store().add(key)
+    shown = {"key": secret, **({"signing_secret": _new_signing_secret(name)} if signing else {})}
     if output.as_json:
-        answer({"key": secret, **_row(key)})
+        answer({**shown, **_row(key)})
         return
-    say(secret)
+    for line in shown.values():
+        say(line)
     note(f"key {name!r} may: {', '.join(sorted(key.scopes))}; this is the only time it is shown")
 
 
@@ -70,7 +80,8 @@ def list_(output: Output) -> None:
 @common
 def revoke(output: Output, name: str) -> None:
     """End a key; requests with it are refused from now on."""
-    _changing(lambda: _store().revoke(name))
+    _store().revoke(name)
+    _forget_signing_secret(name)
     if output.as_json:
         answer({"revoked": name})
     else:
@@ -83,12 +94,30 @@ def _store() -> KeyStore:
     return KeyStore(folders(os.environ).state / KEYS_FILE)
 
 
-def _changing(change: Callable[[], None]) -> None:
-    """Raises CannotCreate where the state folder cannot be written."""
+def _new_signing_secret(name: str) -> str:
+    """Made and stored; a key whose secret cannot be stored is none."""
+    from mcp_gateway.security.signing_secrets import new_signing_secret
+
+    secret = new_signing_secret()
     try:
-        change()
-    except OSError as refused:
-        raise CannotCreate(f"the keys cannot be written ({refused.strerror}); see MCP_GATEWAY_HOME") from None
+        _signing().set(name, secret)
+    except GatewayError:
+        _store().revoke(name)
+        raise
+    return secret
+
+
+def _forget_signing_secret(name: str) -> None:
+    with suppress(UnknownName):
+        _signing().remove(name)
+
+
+def _signing() -> Vault:
+    from mcp_gateway.config import folders
+    from mcp_gateway.security.vault import Vault
+    from mcp_gateway.security.vault_file import SIGNING
+
+    return Vault(folders(os.environ).state, os.environ, SIGNING)
 
 
 def _key(name: str, hash: str, options: dict[str, Any]) -> ApiKey:

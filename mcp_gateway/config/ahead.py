@@ -16,8 +16,6 @@ from mcp_gateway.config.servers import Server, StdioServer
 from mcp_gateway.errors import BadConfig
 
 REFUSED: Final[tuple[tuple[str, Callable[[Config], bool]], ...]] = (
-    ("auth.oauth", lambda config: config.auth.oauth is not None),
-    ("auth.signatures.required", lambda config: config.auth.signatures.required),
     ("security.require_pinned", lambda config: config.security.require_pinned),
     ("cluster", lambda config: config.cluster.redis is not None),
 )

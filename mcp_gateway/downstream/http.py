@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mcp.server.runner import serve_loop
 from mcp.server.sse import SseServerTransport
@@ -22,13 +22,16 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mcp_gateway.downstream import rest
-from mcp_gateway.downstream.auth import Authenticating, Authentication
+from mcp_gateway.downstream.auth import OPEN_PATHS, Authenticating, Authentication
 from mcp_gateway.downstream.endpoint import Endpoint
 from mcp_gateway.downstream.guard import Guard
 from mcp_gateway.downstream.screen import Screen
 from mcp_gateway.downstream.selection import Selecting
 from mcp_gateway.errors import http_body
 from mcp_gateway.gateway import Gateway
+
+if TYPE_CHECKING:
+    from mcp_gateway.downstream.oauth_resource import ProtectedResource
 
 _MCP_METHODS = ["GET", "POST", "DELETE"]
 
@@ -48,9 +51,17 @@ class HttpRules:
     session_idle_s: float = 1800.0
 
 
-def http_app(
-    gateway: Gateway, endpoint: Endpoint, rules: HttpRules, process: rest.Process, authentication: Authentication
-) -> ASGIApp:
+class Entry(Protocol):
+    """Who may come in. `resource` is None where no authorization server is believed."""
+
+    @property
+    def authentication(self) -> Authentication: ...
+
+    @property
+    def resource(self) -> ProtectedResource | None: ...
+
+
+def http_app(gateway: Gateway, endpoint: Endpoint, rules: HttpRules, process: rest.Process, entry: Entry) -> ASGIApp:
     """The application; its lifespan holds the Streamable HTTP sessions."""
     manager = StreamableHTTPSessionManager(
         app=endpoint.server,
@@ -61,6 +72,7 @@ def http_app(
     sse = SseServerTransport("/messages/", max_request_body_size=rules.max_body_bytes + _RENAMING_BYTES)
     screened = partial(Screen, max_body_bytes=rules.max_body_bytes)
     mcp = Selecting(screened(manager.handle_request, needs_session=True), endpoint)
+    metadata = entry.resource.routes() if entry.resource is not None else []
     app = Starlette(
         routes=_under(
             rules.base_path,
@@ -70,6 +82,7 @@ def http_app(
                 Route("/sse", _Asgi(_sse_door(endpoint, sse)), methods=["GET"]),
                 Mount("/messages", app=screened(sse.handle_post_message)),
                 Mount(rest.PREFIX, routes=rest.routes(gateway, process, endpoint.in_flight, rules.max_body_bytes)),
+                *metadata,
                 Route("/healthz", _alive, methods=["GET"]),
                 Route("/readyz", _alive, methods=["GET"]),
             ],
@@ -77,7 +90,14 @@ def http_app(
         lifespan=_lifespan(manager),
         exception_handlers={404: _not_found, 405: _not_allowed},
     )
-    known = Authenticating(app, authentication, rules.base_path)
+    known = Authenticating(
+        app,
+        entry.authentication,
+        max_body_bytes=rules.max_body_bytes,
+        base_path=rules.base_path,
+        open_paths=OPEN_PATHS | {route.path for route in metadata},
+        resource=entry.resource,
+    )
     return Guard(known, hosts=rules.allowed_hosts, origins=rules.allowed_origins)
 
 

@@ -5,7 +5,6 @@ The file holds hashes, never a key. One that cannot be read lets nobody in: to i
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,12 +12,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mcp_gateway.errors import BadConfig, InvalidParams, UnknownName
+from mcp_gateway.errors import BadConfig, CannotCreate, InvalidParams, UnknownName
+from mcp_gateway.security.file_lock import LockTimeout, file_lock
 from mcp_gateway.security.keys import ApiKey, KeyTable
 from mcp_gateway.security.principal import Allowance, Grant
 from mcp_gateway.security.private_file import make_private, write_private
 
 VERSION = 1
+
+WRITE_WITHIN_S = 10.0
+"""How long a writer waits for another. Our choice: a write takes milliseconds."""
 
 KEYS_FILE = "keys.json"
 """In the state folder."""
@@ -42,24 +45,34 @@ class KeyStore:
             raise BadConfig(f"{self.path.name}: {reason}; restore it, or remove it and create the keys anew") from None
 
     def add(self, key: ApiKey) -> None:
-        """Raises InvalidParams when the name is taken, BadConfig, OSError."""
+        """Raises InvalidParams when the name is taken, BadConfig, CannotCreate."""
         with self._changing() as keys:
             if key.name in keys:
                 raise InvalidParams(f"there is a key {key.name!r} already; revoke it first, or choose another name")
             keys[key.name] = key
 
     def revoke(self, name: str) -> None:
-        """Raises UnknownName, BadConfig, OSError."""
+        """Raises UnknownName, BadConfig, CannotCreate."""
         with self._changing() as keys:
             if keys.pop(name, None) is None:
                 raise UnknownName("key", name)
 
     @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Raises CannotCreate where the folder cannot be written, or another process writes for too long."""
+        try:
+            make_private(self.path.parent)
+            with file_lock(self.path.with_suffix(".lock"), WRITE_WITHIN_S):
+                yield
+        except LockTimeout:
+            raise CannotCreate("another process is writing the keys; try again") from None
+        except OSError as refused:
+            raise CannotCreate(f"the keys cannot be written ({refused.strerror}); see MCP_GATEWAY_HOME") from None
+
+    @contextmanager
     def _changing(self) -> Iterator[dict[str, ApiKey]]:
         """The keys by name, written back at the end; two processes do it one after the other."""
-        make_private(self.path.parent)
-        with open(self.path.with_suffix(".lock"), "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with self._writing():
             keys = {key.name: key for key in self.read()}
             yield keys
             content = {"version": VERSION, "keys": [_written(key) for key in keys.values()]}
@@ -85,6 +98,10 @@ class KeyRing:
     def find(self, presented: str) -> ApiKey | None:
         """Raises BadConfig when the store cannot be read."""
         return self._current().find(presented)
+
+    def named(self, name: str) -> ApiKey | None:
+        """Raises BadConfig when the store cannot be read."""
+        return self._current().named(name)
 
     def _current(self) -> KeyTable:
         """A changed file is read again: `keys revoke` has its effect on the next request."""

@@ -67,12 +67,21 @@ class KeyTable:
     """Keys by their hashes. Looking one up takes the same time whichever character of a guess is wrong."""
 
     def __init__(self, keys: Iterable[ApiKey]) -> None:
+        keys = tuple(keys)
         self._by_hash = {key.hash: key for key in keys}
+        self._by_name = {key.name: key for key in keys}
 
     def __len__(self) -> int:
         return len(self._by_hash)
 
     def find(self, presented: str) -> ApiKey | None:
         """The key that was presented, None when there is none or its time is over."""
-        key = self._by_hash.get(hashed(presented))
-        return None if key is None or key.expired(time.time()) else key
+        return _living(self._by_hash.get(hashed(presented)))
+
+    def named(self, name: str) -> ApiKey | None:
+        """The key of a name, None when there is none or its time is over."""
+        return _living(self._by_name.get(name))
+
+
+def _living(key: ApiKey | None) -> ApiKey | None:
+    return None if key is None or key.expired(time.time()) else key

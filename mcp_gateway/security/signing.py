@@ -107,8 +107,9 @@ class Signatures:
     """Who signed a request.
 
     `secret_of` gives the key of an id, None where there is none or it has ended. `wall` gives epoch seconds,
-    `monotonic` seconds. Signatures made before this object was, to the second, are refused: what was seen before is not
-    known, so they might be replays. Keep one for the life of the process.
+    `monotonic` seconds. Signatures made before `since_unix_s`, to the second, are refused: what was seen before is not
+    known, so they might be replays. It is when this object is made, or when the process began if none was before this
+    one. Keep one for the life of the process.
     """
 
     def __init__(
@@ -116,13 +117,14 @@ class Signatures:
         secret_of: Callable[[str], SigningKey | None],
         skew_s: float = SKEW_S,
         *,
+        since_unix_s: float | None = None,
         max_nonces: int = MAX_NONCES,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._skew_s = skew_s
         self._wall = wall
-        self._since = math.floor(wall())
+        self._since = math.floor(wall() if since_unix_s is None else since_unix_s)
         # Accepted `skew_s` early, a signature stays good for twice as long; a second more, because two clocks measure.
         self._nonces = Nonces(2 * skew_s + 1, max_nonces, monotonic)
         self._verifier = Verifier(secret_of, self._check)

@@ -15,6 +15,7 @@ from mcp_gateway.errors import CannotCreate, SecretDamaged
 from mcp_gateway.security.private_file import write_private
 
 SECRETS: Final = "secrets"
+SIGNING: Final = "signing"
 """The store of what the operator has set, for `${secret:NAME}`."""
 
 _VERSION = 1

@@ -35,6 +35,17 @@ def test_programs_get_the_key_with_what_it_may(tmp_path: Path) -> None:
     assert body["key"] not in body["hash"]
 
 
+def test_a_signing_secret_is_shown_once_and_kept_sealed(tmp_path: Path) -> None:
+    made = run(tmp_path, "keys", "create", "ci", "--signing")
+    key, secret = made.out.split()
+    files = [file.read_bytes() for file in (tmp_path / "home").rglob("*") if file.is_file()]
+
+    assert key != secret
+    assert not any(secret.encode() in content or key.encode() in content for content in files)
+    assert run(tmp_path, "keys", "revoke", "ci").status == 0
+    assert json.loads((tmp_path / "home" / "signing.json").read_text())["secrets"] == {}
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "says"),
     [
@@ -79,8 +90,9 @@ def test_an_address_that_others_reach_needs_a_key(tmp_path: Path) -> None:
     assert (without.status, "keys create" in without.err) == (78, True)
 
     run(tmp_path, "keys", "create", "ci")
-    write_config(tmp_path, {"mcpServers": {}, "auth": {"required": False}})
     assert run(tmp_path, "serve", "--host", "192.0.2.1", "--port", "0").status == 69  # allowed, but not our address
+    write_config(tmp_path, {"mcpServers": {}, "auth": {"required": False}})
+    assert run(tmp_path, "serve", "--host", "192.0.2.1", "--port", "0").status == 78
 
 
 def test_default_keys_are_refused(tmp_path: Path) -> None:

@@ -31,8 +31,6 @@ def test_a_file_of_defaults_is_neither_refused_nor_remarked_on(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("text", "path"),
     [
-        ("auth: {oauth: {issuer: 'https://a.example', audience: b}}", "auth.oauth"),
-        ("auth: {signatures: {required: true}}", "auth.signatures.required"),
         ("security: {require_pinned: true}", "security.require_pinned"),
         ("cluster: {redis: 'redis://127.0.0.1'}", "cluster"),
     ],

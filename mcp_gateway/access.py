@@ -1,0 +1,90 @@
+"""Who may come in, as the configuration says: keys, signatures and tokens put together for the HTTP doors."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mcp_gateway.config import Config
+from mcp_gateway.downstream.auth import Authentication
+from mcp_gateway.downstream.server import is_loopback
+from mcp_gateway.security.key_store import KEYS_FILE, KeyRing, KeyStore
+from mcp_gateway.security.keys import ApiKey
+from mcp_gateway.wiring import api_keys
+
+if TYPE_CHECKING:
+    from mcp_gateway.downstream.oauth_resource import JwtVerifier, ProtectedResource
+    from mcp_gateway.security.jwt import TokenRules
+    from mcp_gateway.security.signing import Signatures
+
+
+class Access:
+    """The keys of one process, and its `Authentication`. `host` is the address that is bound."""
+
+    def __init__(self, config: Config, state: Path, environ: Mapping[str, str]) -> None:
+        """Raises BadConfig: a key of the file protects nothing."""
+        self._began_unix_s = time.time()
+        self._auth = config.auth
+        self._configured: tuple[ApiKey, ...] = api_keys(config)
+        self._state = state
+        self._environ = environ
+        self.host = config.server.host
+        self._ring = KeyRing(KeyStore(state / KEYS_FILE), lambda: self._configured)
+        self.resource, tokens = _resource_server(config)
+        self.authentication = Authentication(
+            self._ring,
+            self.is_asked_for,
+            signed_only=lambda: self._auth.signatures.required,
+            signatures=self._opened_signatures(),
+            tokens=tokens,
+        )
+
+    def configure(self, config: Config) -> None:
+        """Take over changed keys. Raises BadConfig; nothing has changed then."""
+        self._configured = api_keys(config)
+        self._auth = config.auth
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether others than this machine may reach the door: somebody must be able to come in, and nobody else."""
+        return self.is_asked_for() and (len(self._ring) > 0 or self._auth.oauth is not None)
+
+    def is_asked_for(self) -> bool:
+        """Whether whoever comes over HTTP has to say who it is: as the file says, else where a key or an issuer exists
+        or others can reach the door.
+        """
+        required = self._auth.required
+        if required == "auto":
+            return len(self._ring) > 0 or self._auth.oauth is not None or not is_loopback(self.host)
+        return required
+
+    def _opened_signatures(self) -> Callable[[], Signatures]:
+        """Opened for the first signed request: what they need takes a fifth of a second to import."""
+
+        @cache
+        def opened() -> Signatures:
+            from mcp_gateway.security.signing import Signatures
+            from mcp_gateway.security.signing_secrets import SigningSecrets
+            from mcp_gateway.security.vault import Vault
+            from mcp_gateway.security.vault_file import SIGNING
+
+            secrets = SigningSecrets(Vault(self._state, self._environ, SIGNING), self._ring)
+            return Signatures(secrets, self._auth.signatures.skew, since_unix_s=self._began_unix_s)
+
+        return opened
+
+
+def _resource_server(config: Config) -> tuple[ProtectedResource | None, JwtVerifier | None]:
+    """Imported only where there is an issuer."""
+    oauth = config.auth.oauth
+    if oauth is None:
+        return None, None
+    from mcp_gateway.downstream.issuer import Issuer
+    from mcp_gateway.downstream.oauth_resource import JwtVerifier, ProtectedResource
+    from mcp_gateway.security.jwt import TokenRules
+
+    rules: TokenRules = TokenRules(oauth.issuer, oauth.audience, oauth.scopes)
+    return ProtectedResource(rules, config.server.base_path), JwtVerifier(rules, Issuer(oauth.issuer, oauth.jwks_url))

@@ -1,0 +1,135 @@
+"""Keys, signatures and tokens at the real doors of one gateway."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from mcp_gateway.security.key_store import KEYS_FILE, KeyStore
+from mcp_gateway.security.keys import ApiKey, hashed, new_key
+from mcp_gateway.security.signing import SigningKey, sign
+from mcp_gateway.security.signing_secrets import new_signing_secret
+from mcp_gateway.security.vault import Vault
+from mcp_gateway.security.vault_file import SIGNING
+
+from tests.fakes.authorization_server import AUDIENCE, ISSUER, authorization_server, token
+from tests.interaction.house import House, house
+from tests.interaction.posting import HEADERS, opening
+
+SECRET = new_signing_secret()
+KEY = new_key()
+CALL = "/api/v1/tools/up__echo/call"
+INITIALIZE = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": opening()}
+
+
+@asynccontextmanager
+async def signing(folder: Path, **auth: Any) -> AsyncIterator[tuple[House, httpx2.AsyncClient]]:
+    """A gateway with a key `ci` that signs."""
+    state = folder / "home"
+    KeyStore(state / KEYS_FILE).add(ApiKey("ci", hashed(KEY)))
+    Vault(state, os.environ, SIGNING).set("ci", SECRET)
+    async with house(folder, auth=auth) as home, httpx2.AsyncClient(base_url=home.origin, timeout=20) as http:
+        yield home, http
+
+
+def signed(home: House, method: str, path: str, body: bytes = b"", secret: str = SECRET) -> dict[str, str]:
+    headers = sign(SigningKey("ci", secret.encode()), method, f"{home.origin}{path}", body)
+    return {**HEADERS, **headers}
+
+
+async def test_a_signed_request_comes_in_once(tmp_path: Path) -> None:
+    async with signing(tmp_path) as (home, http):
+        body = b'{"arguments":{"text":"x"}}'
+        headers = signed(home, "POST", CALL, body)
+        first = await http.post(CALL, content=body, headers=headers)
+        again = await http.post(CALL, content=body, headers=headers)
+
+    assert first.json()["structuredContent"]["echoed"] == {"text": "x"}
+    assert again.status_code == 401
+
+
+async def test_what_was_changed_on_the_way_is_refused(tmp_path: Path) -> None:
+    async with signing(tmp_path) as (home, http):
+        body = b'{"arguments":{}}'
+        other_body = await http.post(CALL, content=b'{"arguments":{"a":1}}', headers=signed(home, "POST", CALL, body))
+        other_path = await http.post(f"{CALL}?x=1", content=body, headers=signed(home, "POST", CALL, body))
+        other_secret = await http.post(
+            CALL, content=body, headers=signed(home, "POST", CALL, body, new_signing_secret())
+        )
+        as_the_key = {**signed(home, "POST", CALL, body, new_signing_secret()), "X-API-Key": KEY}
+        with_a_key = await http.post(CALL, content=body, headers=as_the_key)
+
+    assert {answer.status_code for answer in (other_body, other_path, other_secret, with_a_key)} == {401}
+
+
+async def test_mcp_is_spoken_in_signed_requests_too(tmp_path: Path) -> None:
+    async with signing(tmp_path) as (home, http):
+        request = http.build_request("POST", "/mcp", json=INITIALIZE)
+        body = await request.aread()
+        opened = await http.post("/mcp", content=body, headers=signed(home, "POST", "/mcp", body))
+
+    assert opened.status_code == 200
+
+
+async def test_where_signatures_are_required_a_key_alone_is_none(tmp_path: Path) -> None:
+    async with signing(tmp_path, signatures={"required": True}) as (home, http):
+        alone = await http.get("/api/v1/tools", headers={"X-API-Key": KEY})
+        with_signature = await http.get("/api/v1/tools", headers=signed(home, "GET", "/api/v1/tools"))
+
+    assert (alone.status_code, with_signature.status_code) == (401, 200)
+
+
+async def test_a_revoked_key_does_not_sign_any_more(tmp_path: Path) -> None:
+    async with signing(tmp_path) as (home, http):
+        KeyStore(tmp_path / "home" / KEYS_FILE).add(ApiKey("other", hashed(new_key())))
+        before = await http.get("/api/v1/tools", headers=signed(home, "GET", "/api/v1/tools"))
+        KeyStore(tmp_path / "home" / KEYS_FILE).revoke("ci")
+        after = await http.get("/api/v1/tools", headers=signed(home, "GET", "/api/v1/tools"))
+
+    assert (before.status_code, after.status_code) == (200, 401)
+
+
+async def test_a_signed_body_above_the_limit_is_not_read(tmp_path: Path) -> None:
+    KeyStore(tmp_path / "home" / KEYS_FILE).add(ApiKey("ci", hashed(KEY)))
+    Vault(tmp_path / "home", os.environ, SIGNING).set("ci", SECRET)
+    body = b"x" * 5000
+    async with house(tmp_path, limits={"max_body": 2048}) as home, httpx2.AsyncClient(base_url=home.origin) as http:
+        answer = await http.post(CALL, content=body, headers=signed(home, "POST", CALL, body))
+
+    assert (answer.status_code, answer.json()["details"]["code"]) == (413, "message_too_large")
+
+
+@pytest.fixture
+async def issued(tmp_path: Path) -> AsyncIterator[httpx2.AsyncClient]:
+    """A gateway that takes an authorization server's tokens."""
+    async with authorization_server("ec") as server:
+        oauth = {"issuer": ISSUER, "audience": AUDIENCE, "jwks_url": server.jwks_url, "scopes": {"see": "read"}}
+        async with (
+            house(tmp_path, auth={"oauth": oauth}) as home,
+            httpx2.AsyncClient(base_url=home.origin, timeout=20) as http,
+        ):
+            yield http
+
+
+async def test_a_token_lets_its_owner_do_what_its_scopes_say(issued: httpx2.AsyncClient) -> None:
+    headers = {"Authorization": f"Bearer {token('ec', 'ES256', scope='see')}"}
+    listed = await issued.get("/api/v1/tools", headers=headers)
+    called = await issued.post(CALL, headers=headers)
+
+    assert (listed.status_code, called.status_code) == (200, 403)
+
+
+async def test_whoever_has_none_is_told_where_to_get_one(issued: httpx2.AsyncClient) -> None:
+    refused = await issued.post("/mcp", json=INITIALIZE, headers=HEADERS)
+    bad = await issued.post("/mcp", json=INITIALIZE, headers={**HEADERS, "Authorization": "Bearer a.b.c"})
+    place = refused.headers["www-authenticate"].partition('resource_metadata="')[2].rstrip('"')
+    metadata = await issued.get(place)
+
+    assert (refused.status_code, bad.status_code) == (401, 401)
+    assert 'error="invalid_token"' in bad.headers["www-authenticate"]
+    assert metadata.json()["authorization_servers"] == [ISSUER]
