@@ -6,7 +6,6 @@ and in which order, is the list in `App.__init__`.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
 import signal
@@ -27,7 +26,7 @@ from mcp_gateway.builtin.catalog_search import CatalogSearch
 from mcp_gateway.builtin.finder import finders
 from mcp_gateway.call import QUIET, UNSELECTED, Call, Client, Selection, Sink
 from mcp_gateway.catalog import Catalog, Kind
-from mcp_gateway.config import Config, ahead, folders, load_config
+from mcp_gateway.config import Config, ahead, file_key, folders, load_config
 from mcp_gateway.config.watch import changes, signature, sources
 from mcp_gateway.downstream import views
 from mcp_gateway.downstream.endpoint import Endpoint
@@ -104,7 +103,7 @@ class App:
         self._log_level = log_level
         self._redactor = Redactor()
         self._configure_logging(config)
-        state, key = folders(environ).state, _file_key(config.path)
+        state, key = folders(environ).state, file_key(config.path)
         self._run_file = RunFile(state, config.path)
         self._snapshot = Snapshot(state / "catalog" / f"{key}.json")
         self._names = KeptNames(state / "names" / f"{key}.json")
@@ -433,10 +432,6 @@ class App:
 
 def _fingerprints(definitions: list[Definition]) -> dict[str, str]:
     return {definition.name: definition.fingerprint for definition in definitions}
-
-
-def _file_key(path: Path) -> str:
-    return hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:16]
 
 
 def _async(function: Callable[[], None]) -> Callable[[], Any]:

@@ -4,7 +4,7 @@ Files of any host are read as they are. This room knows nothing of connections, 
 importing it loads neither the protocol's SDK nor a web framework.
 """
 
-from mcp_gateway.config.discover import Folders, find_config, folders
+from mcp_gateway.config.discover import Folders, file_key, find_config, folders
 from mcp_gateway.config.load import load_config
 from mcp_gateway.config.model import Config
 from mcp_gateway.config.schema import json_schema
@@ -17,6 +17,7 @@ __all__ = [
     "Server",
     "SseServer",
     "StdioServer",
+    "file_key",
     "find_config",
     "folders",
     "json_schema",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,6 +31,14 @@ def find_config(explicit: Path | None, *, environ: Mapping[str, str], folder: Pa
         return explicit
     places = (folder / FILE_NAME, folders(environ).config / FILE_NAME)
     return next((place for place in places if place.is_file()), None)
+
+
+def file_key(config: Path) -> str:
+    """Under what the state of a configuration file is kept: 16 hexadecimal digits.
+
+    The same whichever way its folder is named. A file that is a link keeps its own name: it may be pointed elsewhere.
+    """
+    return hashlib.sha256(str(config.parent.resolve() / config.name).encode()).hexdigest()[:16]
 
 
 def folders(environ: Mapping[str, str], platform: str = sys.platform) -> Folders:

@@ -6,14 +6,19 @@ listens and removed when it stops (design, decision 10).
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import secrets
+import socket
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from mcp_gateway.config import file_key
 from mcp_gateway.security.private_file import write_private
+
+ANSWERS_WITHIN_S = 0.5
+"""Loopback takes a connection much sooner (our choice)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +34,13 @@ class RunFile:
     """The run file of one configuration file, by whichever way its folder is named."""
 
     def __init__(self, state: Path, config: Path) -> None:
-        place = config.parent.resolve() / config.name  # a file that is a link itself may be pointed elsewhere
-        name = hashlib.sha256(str(place).encode()).hexdigest()[:16]
-        self.path = state / "run" / f"{name}.json"
+        self.path = state / "run" / f"{file_key(config)}.json"
 
     def write(self, url: str) -> Running:
-        """Announce this process. Raises OSError."""
+        """Announce this process, unless another one serves the file already: that one stays. Raises OSError."""
         running = Running(os.getpid(), url, secrets.token_urlsafe(32))
+        if (other := self.read()) is not None and other.pid != running.pid and _listens(other.url):
+            return running
         write_private(self.path, json.dumps(asdict(running)).encode())
         return running
 
@@ -55,3 +60,13 @@ class RunFile:
         running = self.read()
         if running is not None and running.pid == os.getpid():
             self.path.unlink(missing_ok=True)
+
+
+def _listens(url: str) -> bool:
+    """Whether anybody answers at an address of this machine: process ids are used again."""
+    parts = urlsplit(url)
+    try:
+        with socket.create_connection((parts.hostname or "", parts.port or 0), ANSWERS_WITHIN_S):
+            return True
+    except OSError:
+        return False

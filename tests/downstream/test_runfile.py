@@ -92,3 +92,24 @@ def test_a_damaged_file_counts_as_none(tmp_path: Path, text: str) -> None:
 
 def test_no_file_is_none(tmp_path: Path) -> None:
     assert run_file(tmp_path).read() is None
+
+
+def test_a_second_gateway_leaves_the_announcement_of_the_first(tmp_path: Path) -> None:
+    program = (
+        "import sys, socket; listener = socket.create_server(('127.0.0.1', 0));"
+        "print(listener.getsockname()[1], flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as first:
+        assert first.stdout is not None
+        url = f"http://127.0.0.1:{int(first.stdout.readline())}"
+        file = run_file(tmp_path)
+        file.write(url)
+        announced = {**json.loads(file.path.read_bytes()), "pid": first.pid}
+        file.path.write_text(json.dumps(announced))
+        file.write("http://127.0.0.1:1")
+        file.remove()
+        assert json.loads(file.path.read_bytes()) == announced
+        first.communicate()
+
+    file.write("http://127.0.0.1:1")  # it has gone: its announcement counts no more
+    assert json.loads(file.path.read_bytes())["pid"] == os.getpid()
