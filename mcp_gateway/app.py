@@ -61,6 +61,7 @@ from mcp_gateway.wiring import (
     caching,
     call_limits,
     check_profile,
+    container,
     definitions,
     http_rules,
     kept_answers,
@@ -113,6 +114,7 @@ class App:
             private=(state, folders(environ).cache, config.path),
             memory=state / "sandbox.json",
             on_change=self._offer_functions,
+            container=container(config),
         )
         self.access = Access(config, state, environ)
         self._definitions = self._define(config)
@@ -321,6 +323,7 @@ class App:
             "cache.disk": (old.cache.disk, new.cache.disk),
             "cache.backend": (old.cache.backend, new.cache.backend),
             "tools.execute.runner": (old.tools.execute.runner, new.tools.execute.runner),
+            "tools.execute.container": (old.tools.execute.container, new.tools.execute.container),
         }
         return [name for name, (before, after) in pairs.items() if before != after]
 
