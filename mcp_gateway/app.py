@@ -60,6 +60,7 @@ from mcp_gateway.wiring import (
     caching,
     call_limits,
     check_profile,
+    container,
     definitions,
     http_rules,
     kept_answers,
@@ -112,6 +113,7 @@ class App:
             private=(state, folders(environ).cache, config.path),
             memory=state / "sandbox.json",
             on_change=self._offer_functions,
+            container=container(config),
         )
         self.access = Access(config, state, environ)
         self._definitions = self._define(config)
@@ -320,6 +322,7 @@ class App:
             "cache.disk": (old.cache.disk, new.cache.disk),
             "cache.backend": (old.cache.backend, new.cache.backend),
             "tools.execute.runner": (old.tools.execute.runner, new.tools.execute.runner),
+            "tools.execute.container": (old.tools.execute.container, new.tools.execute.container),
         }
         return [name for name, (before, after) in pairs.items() if before != after]
 

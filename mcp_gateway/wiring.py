@@ -21,6 +21,7 @@ from mcp_gateway.gateway import Surface
 from mcp_gateway.llm import Settings
 from mcp_gateway.middleware.cache_rules import Caching
 from mcp_gateway.middleware.limits import CallLimits
+from mcp_gateway.sandbox import Container
 from mcp_gateway.security.keys import ApiKey
 from mcp_gateway.security.principal import Allowance, Grant
 from mcp_gateway.showcase import Profile, ShowRules
@@ -88,6 +89,12 @@ def definitions(config: Config, environ: Mapping[str, str], choose: Choose) -> l
         )
         for name, server in config.servers.items()
     ]
+
+
+def container(config: Config) -> Container | None:
+    """What a container is made of; None where no image is named."""
+    written = config.tools.execute.container
+    return Container(written.image, written.engine, written.options) if written.image else None
 
 
 def surface(config: Config, given: StickyNames) -> Surface:

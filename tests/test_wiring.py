@@ -9,7 +9,17 @@ from mcp_gateway.cache import Cache, Scope
 from mcp_gateway.catalog import Kind, Order, Prefix, SchemaCompat
 from mcp_gateway.config import Config, load_config
 from mcp_gateway.errors import BadConfig
-from mcp_gateway.wiring import caching, definitions, http_rules, kept_answers, model_settings, surface, transport
+from mcp_gateway.sandbox import Container
+from mcp_gateway.wiring import (
+    caching,
+    container,
+    definitions,
+    http_rules,
+    kept_answers,
+    model_settings,
+    surface,
+    transport,
+)
 
 SHELF: dict[str, bytes] = {}
 
@@ -128,3 +138,10 @@ def test_the_file_of_the_cache_is_ours_unless_one_is_named(tmp_path: Path) -> No
         cache.set("key", b"value")
         cache.close()
         assert (tmp_path / name).exists()
+
+
+def test_a_container_is_made_of_what_is_written_and_of_nothing_without_an_image(tmp_path: Path) -> None:
+    image = "sha256:" + "0" * 64
+    written = f"tools: {{execute: {{container: {{image: '{image}', engine: podman, options: [--cgroups=disabled]}}}}}}"
+    assert container(loaded(tmp_path, written)) == Container(image, "podman", ("--cgroups=disabled",))
+    assert container(loaded(tmp_path, "tools: {execute: {runner: container}}")) is None

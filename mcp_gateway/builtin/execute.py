@@ -23,7 +23,7 @@ from mcp_gateway.builtin.turns import Turns
 from mcp_gateway.call import Sink
 from mcp_gateway.config.parts import ExecuteTool
 from mcp_gateway.errors import InvalidParams, SandboxUnavailable
-from mcp_gateway.sandbox import Limits, Network, Outcome, Progress, Request, Sandbox, Unavailable
+from mcp_gateway.sandbox import Backend, Limits, Network, Outcome, Progress, Request, Sandbox, Unavailable
 from mcp_gateway.sandbox.choice import SandboxChoice
 
 MAX_CODE_CHARS = 100_000
@@ -32,7 +32,7 @@ MAX_STDIN_CHARS = 4 * 1024**2
 MAX_ARGUMENTS = 1000
 
 _SANDBOX_PATH = "/usr/local/bin:/usr/bin:/bin"
-"""Where programs are in a sandbox: it sees the system's folders only."""
+"""Where programs are in a sandbox that sees the system's folders; a container has its own."""
 
 Word = Annotated[str, Field(max_length=MAX_CODE_CHARS)]
 
@@ -77,13 +77,16 @@ class ExecuteArguments(Arguments):
     def _programs(self) -> tuple[object, ...]:
         return self.argv, self.code
 
-    def command(self) -> list[str]:
-        """Program and arguments. Raises InvalidParams when the language's interpreter is not installed."""
+    def command(self, *, of_host: bool = True) -> list[str]:
+        """Program and arguments. Raises InvalidParams when the language's interpreter is not installed on the host.
+
+        of_host: False where programs are those of an image.
+        """
         if self.argv is not None:
             return self.argv
         assert self.code is not None, "one of the two is there"
         program, flag = _INTERPRETERS[self.language]
-        if shutil.which(program, path=_SANDBOX_PATH) is None:
+        if of_host and shutil.which(program, path=_SANDBOX_PATH) is None:
             raise InvalidParams(f"language {self.language}: {program} is not installed in {_SANDBOX_PATH}")
         return [program, flag, self.code]
 
@@ -98,8 +101,8 @@ class ShellArguments(ExecuteArguments):
     def _programs(self) -> tuple[object, ...]:
         return self.argv, self.code, self.shell
 
-    def command(self) -> list[str]:
-        return super().command() if self.shell is None else ["/bin/sh", "-c", self.shell]
+    def command(self, *, of_host: bool = True) -> list[str]:
+        return super().command(of_host=of_host) if self.shell is None else ["/bin/sh", "-c", self.shell]
 
 
 class ExecuteResult(BaseModel):
@@ -132,10 +135,10 @@ def execute_tool(settings: ExecuteTool, services: Services) -> Builtin:
         It sees the system's programs and an empty folder that is thrown away, and has no network unless that is
         configured. Limits on time, memory, processes and output end it; `killed_by` says which.
         """
-        command = arguments.command()
         wall_s = _wall_s(arguments.timeout_s, settings.timeout)
         workdir = await _workdir(arguments.workdir, settings)
         sandbox = await _sandbox(services.sandbox)
+        command = arguments.command(of_host=sandbox.backend is not Backend.CONTAINER)
         deadline_monotonic_s = time.monotonic() + (context.call.deadline_s or float("inf"))
         async with turns.turn(context.call.deadline_s or wall_s):
             request = Request(

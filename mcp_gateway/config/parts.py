@@ -20,6 +20,7 @@ from mcp_gateway.config.values import (
     Url,
     wrong,
 )
+from mcp_gateway.security.images import is_pinned
 
 MIB = 1024**2
 
@@ -72,6 +73,34 @@ class SearchTool(Section):
     limit: int = Field(default=10, ge=1, le=20, description="Results unless the caller says.")
 
 
+def pinned_image(value: str) -> str:
+    if is_pinned(value):
+        return value
+    raise wrong("is no image by its digest; write name@sha256: and 64 hexadecimal digits, or an image id, sha256:...")
+
+
+def container_engine(value: str) -> str:
+    if value in ("auto", "docker", "podman") or value.startswith("/"):
+        return value
+    raise wrong("is not auto, docker, podman or an absolute path")
+
+
+class ExecuteContainer(Section):
+    """What a container is made of, where that is the sandbox."""
+
+    image: Annotated[str, AfterValidator(pinned_image)] | None = Field(
+        default=None,
+        description="Its image by digest, name@sha256:... or the image id sha256:...; programs are those of the image.",
+    )
+    engine: Annotated[str, AfterValidator(container_engine)] = Field(
+        default="auto", description="docker, podman, an absolute path, or auto: podman, else docker."
+    )
+    options: tuple[str, ...] = Field(
+        default=(),
+        description="Further options of the engine's run, such as --runtime=...; they win over the gateway's.",
+    )
+
+
 class ExecuteTool(Section):
     """`execute`: run a program in the sandbox."""
 
@@ -79,6 +108,7 @@ class ExecuteTool(Section):
     runner: Literal["auto", "bwrap", "landlock", "container", "unsafe-none"] = Field(
         default="auto", description="Which sandbox; auto takes the first that passes. unsafe-none is no sandbox at all."
     )
+    container: ExecuteContainer = group("A container as the sandbox; tried only where an image is named.")
     timeout: Seconds = Field(default=30.0, gt=0, description="Longest run, in seconds of wall time.")
     cpu: Seconds = Field(default=10.0, gt=0, description="Longest run, in seconds of processor time.")
     network: Bool = Field(default=False, description="May programs use the network?")

@@ -15,7 +15,7 @@ import anyio
 
 from mcp_gateway.errors import GatewayError, exit_code
 
-from . import BACKENDS, Attempt, Limits, Network, Request, Sandbox, attempt
+from . import BACKENDS, Attempt, Backend, Container, Limits, Network, Request, Sandbox, attempt
 from .model import MIB
 from .selection import first_running
 
@@ -26,7 +26,7 @@ def main() -> int:
     options, argv = _parse(sys.argv[1:])
     try:
         if options.self_test:
-            return anyio.run(_self_test)
+            return anyio.run(_self_test, options.backend, _container(options))
         return _run(options, argv)
     except GatewayError as error:
         print(f"sandbox: {error.message}", file=sys.stderr)
@@ -42,6 +42,11 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     defaults = Limits()
     parser.add_argument("--self-test", action="store_true", help="say what holds here, and exit")
     parser.add_argument("--backend", default="auto", choices=["auto", *BACKENDS])
+    parser.add_argument("--image", help="image of a container, by its digest; without it no container is tried")
+    parser.add_argument("--engine", default="auto", help="docker, podman or an absolute path (default %(default)s)")
+    parser.add_argument(
+        "--engine-option", action="append", default=[], metavar="OPTION", help="a further option of its run; repeatable"
+    )
     parser.add_argument("--workdir", help="folder that the command may change (default: an empty one, thrown away)")
     parser.add_argument("--network", action="store_true", help="give the command the host's network")
     parser.add_argument(
@@ -58,10 +63,16 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     return options, argv
 
 
-async def _self_test() -> int:
+def _container(options: argparse.Namespace) -> Container | None:
+    return Container(options.image, options.engine, tuple(options.engine_option)) if options.image else None
+
+
+async def _self_test(wanted: str, container: Container | None) -> int:
     works = False
     for backend in BACKENDS:
-        tried, _ = await attempt(backend)
+        if wanted not in ("auto", backend) or (wanted == "auto" and backend is Backend.CONTAINER and not container):
+            continue
+        tried, _ = await attempt(backend, (), container)
         _print(tried)
         works = works or tried.works
     return 0 if works else _UNAVAILABLE
@@ -77,7 +88,7 @@ def _print(tried: Attempt) -> None:
 
 def _run(options: argparse.Namespace, argv: list[str]) -> int:
     """Becomes the supervisor; returns only where nothing works."""
-    chosen = anyio.run(first_running, options.backend)
+    chosen = anyio.run(first_running, options.backend, _container(options))
     if not isinstance(chosen, Sandbox):
         print(chosen.report, file=sys.stderr)
         return _UNAVAILABLE

@@ -18,12 +18,17 @@ import anyio
 import anyio.to_thread
 
 from mcp_gateway.errors import GatewayError
-from mcp_gateway.sandbox import Backend, Sandbox, Unavailable, select
+from mcp_gateway.sandbox import Backend, Container, Sandbox, Unavailable, select
 from mcp_gateway.security.private_file import write_private
 
 logger = logging.getLogger(__name__)
 
-_PREFERENCES = {"auto": "auto", "bwrap": Backend.BUBBLEWRAP, "landlock": Backend.LANDLOCK}
+_PREFERENCES = {
+    "auto": "auto",
+    "bwrap": Backend.BUBBLEWRAP,
+    "landlock": Backend.LANDLOCK,
+    "container": Backend.CONTAINER,
+}
 """`tools.execute.runner` -> what `select` calls it."""
 
 Verdict = Sandbox | Unavailable | str
@@ -39,9 +44,13 @@ class SandboxChoice:
         private: Sequence[Path] = (),
         memory: Path | None = None,
         on_change: Callable[[], None] = lambda: None,
+        container: Container | None = None,
     ) -> None:
-        """`memory` is the state file, None for none. `on_change` is called when `works` turns out otherwise."""
-        self._runner = runner
+        """`memory` is the state file, None for none. `on_change` is called when `works` turns out otherwise.
+
+        container: the configured one, None where no image is named.
+        """
+        self._runner, self._container = runner, container
         self._private = tuple(private)
         self._memory = memory
         self._on_change = on_change
@@ -93,7 +102,7 @@ class SandboxChoice:
             known = ", ".join(_PREFERENCES)
             return f"this version has no runner {self._runner!r}; set tools.execute.runner to one of {known}"
         try:
-            return await select(preference, self._private)
+            return await select(preference, self._private, self._container)
         except (GatewayError, OSError, subprocess.SubprocessError) as failure:
             logger.exception("execute.sandbox_not_tested")
             return f"the sandbox could not be tested ({type(failure).__name__}); the gateway's log has more"
@@ -121,4 +130,5 @@ class SandboxChoice:
 
     def _key(self) -> str:
         """What a verdict depends on, besides programs that come and go."""
-        return f"{self._runner} {platform.system()} {platform.release()} uid={os.getuid()}"
+        image = f" {self._container.engine} {self._container.image}" if self._container else ""
+        return f"{self._runner}{image} {platform.system()} {platform.release()} uid={os.getuid()}"

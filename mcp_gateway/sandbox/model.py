@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-from .supervisor.spec import BUBBLEWRAP, LANDLOCK
+from .supervisor.spec import BUBBLEWRAP, CONTAINER, LANDLOCK
 
 MIB = 1 << 20
 
@@ -17,6 +17,7 @@ Killed = Literal["wall", "cpu", "memory", "pids", "output", "disk"]
 class Backend(StrEnum):
     BUBBLEWRAP = BUBBLEWRAP
     LANDLOCK = LANDLOCK
+    CONTAINER = CONTAINER
 
 
 class Network(StrEnum):
@@ -43,6 +44,32 @@ class Limits:
     file_bytes: int = 64 * MIB
     disk_bytes: int = 256 * MIB
     output_bytes: int | None = MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """The container to use, as somebody asks for it.
+
+    image: `name@sha256:...` or `sha256:...`, so that it is the same one every time; programs are those of the image.
+    engine: `docker`, `podman`, an absolute path, or `auto` for the first of the two that is installed.
+    options: further words for the engine's `run`, which win over ours.
+    """
+
+    image: str
+    engine: str = "auto"
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A container engine that was found; `supervisor.spec.Engine` has the same fields."""
+
+    path: str
+    is_podman: bool
+    is_rootless: bool
+    image: str
+    options: tuple[str, ...]
+    env: Mapping[str, str] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

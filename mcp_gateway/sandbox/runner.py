@@ -22,7 +22,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 
 from mcp_gateway.errors import InternalError, InvalidParams
 
-from .model import Backend, Limits, Network, Outcome, Progress, Request
+from .model import Backend, Engine, Limits, Network, Outcome, Progress, Request
 from .supervisor.spec import CAPTURE, DIRECT, RELAY
 
 _SUPERVISOR = Path(__file__).parent / "supervisor" / "main.py"
@@ -30,6 +30,8 @@ _MAX_LINE_BYTES = 1 << 16
 _STOP_WITHIN_S = 5.0
 """A supervisor kills within 3 s what can be killed; then it is killed itself."""
 _SYSTEM = tuple(Path(p) for p in ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sbin", "/sys"))
+_NOT_IN_MOUNTS = frozenset(',"\n\r')
+"""Engines read `--mount` as comma-separated values."""
 _SYSTEM_TREES = (*_SYSTEM, Path("/usr"), Path("/var"))
 
 
@@ -41,14 +43,16 @@ class SandboxFailed(InternalError):
 class Sandbox:
     """A backend that works here.
 
-    bwrap: the absolute path of bubblewrap. private: folders that no run may have as, in or below its working directory
-    (configuration, state, cache). use_cgroup: False does without control groups even where they could be made.
+    bwrap: the absolute path of bubblewrap. engine: that of containers. private: folders that no run may have as, in or
+    below its working directory (configuration, state, cache). use_cgroup: False does without control groups even where
+    they could be made.
     """
 
     backend: Backend
     bwrap: str = ""
     private: tuple[Path, ...] = ()
     use_cgroup: bool = True
+    engine: Engine | None = None
 
     async def run(
         self,
@@ -106,6 +110,7 @@ class Sandbox:
         for path in (request.workdir, *request.read_only):
             if path is not None:
                 _check_real(path)
+                self._check_mountable(path)
         if request.workdir is not None:
             self._check_workdir(Path(request.workdir))
         return {
@@ -119,7 +124,12 @@ class Sandbox:
             "limits": asdict(limits),
             "bwrap": self.bwrap,
             "use_cgroup": self.use_cgroup,
+            "engine": None if self.engine is None else asdict(self.engine),
         }
+
+    def _check_mountable(self, path: str) -> None:
+        if self.backend is Backend.CONTAINER and set(path) & _NOT_IN_MOUNTS:
+            raise InvalidParams("a container takes no folder with a comma, a quote or a line break in its name")
 
     def _check_workdir(self, workdir: Path) -> None:
         if not workdir.is_dir():

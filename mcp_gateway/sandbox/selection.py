@@ -12,39 +12,43 @@ import anyio
 
 from mcp_gateway.errors import BadConfig
 
-from .model import Attempt, Backend, Request, Unavailable
+from . import engines
+from .model import Attempt, Backend, Container, Request, Unavailable
 from .runner import Sandbox, SandboxFailed
 from .selftest import probe
 from .supervisor import bubblewrap, landlock, seccomp
 
-BACKENDS = (Backend.BUBBLEWRAP, Backend.LANDLOCK)
-"""In order of trust: a root of its own first."""
+BACKENDS = (Backend.BUBBLEWRAP, Backend.LANDLOCK, Backend.CONTAINER)
+"""In order of trust and cost: a root of its own first, and what needs an image and an engine last."""
 AUTO = "auto"
 
 _TRUSTED_PATH = "/usr/bin:/bin:/usr/local/bin"
 """Where bubblewrap is looked for: never in the caller's PATH."""
 
 
-async def select(preference: str = AUTO, private: Sequence[Path] = ()) -> Sandbox | Unavailable:
+async def select(
+    preference: str = AUTO, private: Sequence[Path] = (), container: Container | None = None
+) -> Sandbox | Unavailable:
     """The first backend whose self-test holds, or what was tried, why it failed and how to mend it.
 
     preference: `auto`, or the name of the only backend to try. private: folders kept from every working directory.
-    Takes about a second a backend. Raises BadConfig for a name that is no backend.
+    container: what a container is made of; without it `auto` tries none. Takes about a second a backend, a container
+    several. Raises BadConfig for a name that is no backend, and an image that is not pinned.
     """
     attempts = []
-    for backend in _candidates(preference):
-        tried, sandbox = await attempt(backend, private)
+    for backend in _candidates(preference, container):
+        tried, sandbox = await attempt(backend, private, container)
         if sandbox is not None:
             return sandbox
         attempts.append(tried)
     return Unavailable(tuple(attempts))
 
 
-async def first_running(preference: str = AUTO) -> Sandbox | Unavailable:
+async def first_running(preference: str = AUTO, container: Container | None = None) -> Sandbox | Unavailable:
     """The first backend that runs a program at all: for one command, where a whole self-test would take longer."""
     attempts = []
-    for backend in _candidates(preference):
-        found = await anyio.to_thread.run_sync(_find, backend, ())
+    for backend in _candidates(preference, container):
+        found = await anyio.to_thread.run_sync(_find, backend, (), container)
         if isinstance(found, Sandbox):
             try:
                 await found.run(Request(("true",)))
@@ -56,16 +60,20 @@ async def first_running(preference: str = AUTO) -> Sandbox | Unavailable:
     return Unavailable(tuple(attempts))
 
 
-def _candidates(preference: str) -> tuple[Backend, ...]:
+def _candidates(preference: str, container: Container | None) -> tuple[Backend, ...]:
     names = [AUTO, *BACKENDS]
     if preference not in names:
         raise BadConfig(f"unknown sandbox {preference!r}; it is one of {', '.join(names)}")
-    return BACKENDS if preference == AUTO else (Backend(preference),)
+    if preference != AUTO:
+        return (Backend(preference),)
+    return tuple(backend for backend in BACKENDS if container or backend is not Backend.CONTAINER)
 
 
-async def attempt(backend: Backend, private: Sequence[Path] = ()) -> tuple[Attempt, Sandbox | None]:
+async def attempt(
+    backend: Backend, private: Sequence[Path] = (), container: Container | None = None
+) -> tuple[Attempt, Sandbox | None]:
     """Test one backend; the sandbox is None unless every probe holds."""
-    found = await anyio.to_thread.run_sync(_find, backend, tuple(private))
+    found = await anyio.to_thread.run_sync(_find, backend, tuple(private), container)
     if isinstance(found, Attempt):
         return found, None
     try:
@@ -82,13 +90,21 @@ _FIXES = {
     Backend.BUBBLEWRAP: "allow user namespaces (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone=1, "
     "kernel.apparmor_restrict_unprivileged_userns=0), and /proc mounts inside containers",
     Backend.LANDLOCK: "run Linux 6.12 or newer with landlock in the kernel's lsm= list",
+    Backend.CONTAINER: "use an image with /bin/sh and the usual small programs (cat, env, sleep, awk), an engine "
+    "on this machine with its init (podman: the package catatonit), and control groups for memory and pids",
 }
 
 
-def _find(backend: Backend, private: tuple[Path, ...]) -> Attempt | Sandbox:
+def _find(backend: Backend, private: tuple[Path, ...], container: Container | None) -> Attempt | Sandbox:
     if not seccomp.supported():
         return Attempt(backend, reason="no seccomp filter for this processor", fix="use x86_64 or aarch64")
-    return _find_bubblewrap(private) if backend is Backend.BUBBLEWRAP else _find_landlock(private)
+    match backend:
+        case Backend.BUBBLEWRAP:
+            return _find_bubblewrap(private)
+        case Backend.LANDLOCK:
+            return _find_landlock(private)
+        case Backend.CONTAINER:
+            return _find_container(private, container)
 
 
 def _find_bubblewrap(private: tuple[Path, ...]) -> Attempt | Sandbox:
@@ -108,3 +124,12 @@ def _find_landlock(private: tuple[Path, ...]) -> Attempt | Sandbox:
         reason = f"the kernel's Landlock ABI is {version}, {landlock.MIN_ABI} is the least that confines TCP"
         return Attempt(Backend.LANDLOCK, reason=reason, fix=_FIXES[Backend.LANDLOCK])
     return Sandbox(Backend.LANDLOCK, private=private)
+
+
+def _find_container(private: tuple[Path, ...], container: Container | None) -> Attempt | Sandbox:
+    found = engines.find(container)
+    if isinstance(found, Attempt):
+        return found
+    # Somebody who switches control groups off gets the limits that need none.
+    use_cgroup = "--cgroups=disabled" not in found.options
+    return Sandbox(Backend.CONTAINER, private=private, engine=found, use_cgroup=use_cgroup)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from mcp_gateway.errors import InvalidParams, UpstreamStartFailed
-from mcp_gateway.sandbox import Limits, Network, Sandbox
+from mcp_gateway.sandbox import Backend, Limits, Network, Sandbox
 from mcp_gateway.sandbox.choice import Verdict
 from mcp_gateway.upstream.child import resolve_command
 from mcp_gateway.upstream.dispatch.stdio import StdioDispatcher
@@ -58,15 +58,19 @@ def _wrapped(server: str, argv: Sequence[str], path: str, walls: Walls, verdict:
     if not isinstance(verdict, Sandbox):
         reason = verdict if isinstance(verdict, str) else verdict.report
         raise UpstreamStartFailed(f"upstream {server!r} asks for a sandbox: {reason}", server=server)
-    program = resolve_command(argv[0], path, server=server)
-    readable = dict.fromkeys([*installation(Path(program)), *map(os.path.realpath, walls.read)])
+    readable = list(map(os.path.realpath, walls.read))
+    if verdict.backend is Backend.CONTAINER:
+        program = argv[0]  # one of the image, which has its own installation with it
+    else:
+        program = resolve_command(argv[0], path, server=server)
+        readable = [*installation(Path(program)), *readable]
     limits = Limits(cpu_s=None, wall_s=None, output_bytes=None, memory_bytes=walls.memory_bytes, pids=walls.pids)
     try:
         return verdict.wrap_command(
             [program, *argv[1:]],
             workdir=None if walls.workdir is None else os.path.realpath(walls.workdir),
             network=Network.HOST if walls.network else Network.NONE,
-            read_only=tuple(readable),
+            read_only=tuple(dict.fromkeys(readable)),
             limits=limits,
         )
     except InvalidParams as refused:

@@ -14,6 +14,8 @@ from mcp_gateway.errors import Busy, InvalidParams, SandboxUnavailable
 from mcp_gateway.sandbox.choice import SandboxChoice
 
 from tests.builtin.calls import Listener, call, use
+from tests.setup import container
+from tests.support import require
 
 
 def tool(choice: SandboxChoice, **settings: Any) -> Builtin:
@@ -22,7 +24,7 @@ def tool(choice: SandboxChoice, **settings: Any) -> Builtin:
 
 async def unavailable() -> SandboxChoice:
     """A choice that found nothing: the configuration names a runner that this version has not."""
-    choice = SandboxChoice("container")
+    choice = SandboxChoice("unsafe-none")
     choice.want()
     await choice.run()
     return choice
@@ -182,7 +184,7 @@ async def test_arguments_that_do_not_fit_are_refused(
 
 
 async def test_without_a_sandbox_nothing_runs_and_the_reason_is_told() -> None:
-    with pytest.raises(SandboxUnavailable, match="nothing was executed: this version has no runner 'container'"):
+    with pytest.raises(SandboxUnavailable, match="nothing was executed: this version has no runner 'unsafe-none'"):
         await use(tool(await unavailable()), argv=["true"])
 
 
@@ -215,3 +217,17 @@ def test_the_annotations_say_what_the_settings_allow(
 
     assert (annotations["readOnlyHint"], annotations["destructiveHint"]) == (False, destructive)
     assert annotations["openWorldHint"] == open_world
+
+
+async def test_code_runs_with_the_interpreter_of_the_image() -> None:
+    choice = SandboxChoice("container", container=container("busybox"))
+    choice.want()
+    await choice.run()
+    require(choice.works, "the container engine of the tests does not work here")
+
+    ran = await use(tool(choice), code="busybox | head -n 1", language="sh")
+    missing = await use(tool(choice), code="1")
+
+    assert (ran["exit_code"], ran["backend"]) == (0, "container")
+    assert ran["stdout"].startswith("BusyBox ")
+    assert missing["exit_code"] == 127

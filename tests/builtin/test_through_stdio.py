@@ -63,4 +63,4 @@ async def test_execute_without_a_sandbox_is_listed_on_request_and_says_what_to_d
             result = await client.call_tool("execute", {"argv": ["true"]})
 
     assert result.is_error
-    assert "set tools.execute.runner to one of auto, bwrap, landlock" in str(result.content[0])
+    assert "write tools.execute.container.image, by its digest" in str(result.content[0])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 from mcp_gateway.config import HttpServer, StdioServer
-from mcp_gateway.config.parts import ExecuteTool
+from mcp_gateway.config.parts import ExecuteContainer, ExecuteTool
 from mcp_gateway.config.servers import Restart
 from pydantic import ValidationError
+
+DIGEST = "0123456789abcdef" * 4
 
 
 def test_plain_values_are_taken_as_they_are() -> None:
@@ -30,3 +32,20 @@ def test_what_is_no_web_address_is_refused(url: str) -> None:
 @pytest.mark.parametrize("url", ["http://[::1]:8000/mcp", "HTTPS://h", "http://u:p@h:1/?q=1#f"])
 def test_web_addresses_are_taken(url: str) -> None:
     assert HttpServer(name="a", url=url).url == url
+
+
+@pytest.mark.parametrize("image", ["python:3.12", "python@sha256:abc", "sha256:", f"-x@sha256:{DIGEST}", ""])
+def test_an_image_that_may_change_is_refused(image: str) -> None:
+    with pytest.raises(ValidationError, match="is no image by its digest; write name@sha256:"):
+        ExecuteContainer.model_validate({"image": image})
+
+
+@pytest.mark.parametrize("image", [f"sha256:{DIGEST}", f"docker.io/library/python@sha256:{DIGEST}"])
+def test_an_image_by_its_digest_is_taken(image: str) -> None:
+    assert ExecuteContainer.model_validate({"image": image}).image == image
+
+
+@pytest.mark.parametrize("engine", ["lxc", "bin/podman", ""])
+def test_an_engine_is_a_known_name_or_an_absolute_path(engine: str) -> None:
+    with pytest.raises(ValidationError, match="is not auto, docker, podman or an absolute path"):
+        ExecuteContainer.model_validate({"engine": engine})

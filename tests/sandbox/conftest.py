@@ -1,4 +1,4 @@
-"""The five subjects, and the table of what they held, printed at the end of the run."""
+"""The six subjects, and the table of what they held, printed at the end of the run."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from pathlib import Path
 
 import anyio
 import pytest
-from mcp_gateway.sandbox import Sandbox, attempt
+from mcp_gateway.sandbox import Backend, Sandbox, attempt
 
+from tests.setup import container
 from tests.support import require
 
 from .ground import BACKENDS, SYSTEM_PYTHON, Subject, as_ordinary_user
 
 TABLE = pytest.StashKey[Counter[tuple[str, str]]]()
+CONTAINER = "container, root"
 NAMES = [f"{backend}, {user}" for backend in BACKENDS for user in ("root", "ordinary user")]
 
 
@@ -40,20 +42,39 @@ def subjects() -> Iterator[dict[str, Subject]]:
         yield found
 
 
+@pytest.fixture(scope="session")
+def container_subject() -> Subject:
+    tried, sandbox = anyio.run(attempt, Backend.CONTAINER, (), container())
+    require(sandbox is not None, f"the sandbox '{CONTAINER}' does not work here: {tried.reason}")
+    return Subject(CONTAINER, sandbox)
+
+
+def _named(name: str, request: pytest.FixtureRequest) -> Subject:
+    if name == CONTAINER:
+        found: Subject = request.getfixturevalue("container_subject")
+        return found
+    subjects: dict[str, Subject] = request.getfixturevalue("subjects")
+    require(name in subjects, f"the sandbox '{name}' does not work here")
+    return subjects[name]
+
+
 @pytest.fixture(params=NAMES)
-def subject(request: pytest.FixtureRequest, subjects: dict[str, Subject]) -> Subject:
+def subject(request: pytest.FixtureRequest) -> Subject:
     require(Path(SYSTEM_PYTHON).exists(), f"probes are Python programs and need {SYSTEM_PYTHON}")
-    require(request.param in subjects, f"the sandbox '{request.param}' does not work here")
-    return subjects[request.param]
+    return _named(request.param, request)
 
 
-@pytest.fixture(params=BACKENDS)
-def sandbox(request: pytest.FixtureRequest, subjects: dict[str, Subject]) -> Sandbox:
+@pytest.fixture(params=[*NAMES, CONTAINER])
+def any_subject(request: pytest.FixtureRequest) -> Subject:
+    return _named(request.param, request)
+
+
+@pytest.fixture(params=[*BACKENDS, Backend.CONTAINER])
+def sandbox(request: pytest.FixtureRequest) -> Sandbox:
     """Each backend, as whoever runs the tests."""
     user = "root" if os.geteuid() == 0 else "ordinary user"
-    name = f"{request.param}, {user}"
-    require(name in subjects, f"the sandbox '{name}' does not work here")
-    found = subjects[name].sandbox
+    name = CONTAINER if request.param is Backend.CONTAINER else f"{request.param}, {user}"
+    found = _named(name, request).sandbox
     assert found is not None
     return found
 

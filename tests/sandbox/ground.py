@@ -1,7 +1,7 @@
 """What hostile programs are let loose on: a stand-in for the gateway with everything that it must keep.
 
-And four ways to run a program (two backends, as root and as an ordinary user), plus a fifth with no sandbox, which
-checks the probes.
+And five ways to run a program (two backends, as root and as an ordinary user, and a container as root), plus a sixth
+with no sandbox, which checks the probes.
 """
 
 from __future__ import annotations

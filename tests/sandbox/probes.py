@@ -130,7 +130,7 @@ READ = [
     read("a hard link out of the working folder", "attempt(os.link, G['config'], 'hard'); attempt(show, 'hard')", alone=Alone.HOLDS),
     read(
         "variables of the caller",
-        "known = set('PATH HOME LANG TMPDIR PWD LC_CTYPE SHLVL _ GIT_CONFIG_NOSYSTEM'.split())\n"
+        "known = set('PATH HOME LANG TMPDIR PWD LC_CTYPE SHLVL _ GIT_CONFIG_NOSYSTEM HOSTNAME TERM container'.split())\n"
         "for n in set(os.environ) - known: escaped(n)",
         said,
     ),
@@ -310,7 +310,7 @@ LIMITS = [
     limit(
         "processor time on all cores",
         "signal.signal(signal.SIGXCPU, signal.SIG_IGN)\nfor i in range(4):\n  if os.fork() == 0: break\nwhile True: pass",
-        unless_killed_by("cpu", WALL_S),
+        unless_killed_by("cpu", WALL_S + 1),
         Alone.NOT_TRIED,
     ),
     limit("core dumps", "resource.getrlimit(resource.RLIMIT_CORE)[1] != 0 and escaped()", said),

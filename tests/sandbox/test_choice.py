@@ -7,10 +7,10 @@ from pathlib import Path
 
 import anyio
 import pytest
-from mcp_gateway.sandbox import Sandbox
+from mcp_gateway.sandbox import Container, Sandbox, Unavailable
 from mcp_gateway.sandbox.choice import SandboxChoice
 
-UNKNOWN = "container"
+UNKNOWN = "unsafe-none"
 """A runner that the configuration knows and this version has not."""
 
 
@@ -37,7 +37,7 @@ async def test_asking_for_the_verdict_wants_it_and_waits() -> None:
             verdict = await choice.verdict()
 
     assert verdict == (
-        "this version has no runner 'container'; set tools.execute.runner to one of auto, bwrap, landlock"
+        "this version has no runner 'unsafe-none'; set tools.execute.runner to one of auto, bwrap, landlock, container"
     )
 
 
@@ -101,6 +101,23 @@ async def test_a_listing_waits_only_while_nothing_is_known() -> None:
             await choice.run()
 
     assert not choice.is_guessed
+
+
+async def test_a_container_without_an_image_tells_what_to_write() -> None:
+    choice = await decided(SandboxChoice("container"))
+    verdict = await choice.verdict()
+
+    assert isinstance(verdict, Unavailable)
+    assert "write tools.execute.container.image" in verdict.report
+
+
+async def test_the_verdict_on_another_image_is_not_believed(tmp_path: Path) -> None:
+    memory = tmp_path / "sandbox.json"
+    await decided(SandboxChoice("container", memory=memory))
+    other = SandboxChoice("container", memory=memory, container=Container("sha256:" + "0" * 64))
+    other.want()
+
+    assert other.is_guessed
 
 
 async def test_the_sandbox_of_this_machine_is_chosen() -> None:

@@ -12,6 +12,7 @@ from tests.support import require
 
 from .ground import SYSTEM_PYTHON, Ground, Result, Subject, ground_for
 from .probes import ALL, PRELUDE, Alone, Probe
+from .together import try_together
 
 Table = Counter[tuple[str, str]]
 
@@ -33,6 +34,36 @@ async def test_sandbox_holds(probe: Probe, subject: Subject, table: Table) -> No
         escaped = probe.judge(ground, result)
     table[subject.name, "escaped" if escaped else "held"] += 1
     assert not escaped, result
+
+
+ONE_BY_ONE = ("process", "limits")
+"""Kinds of probe that end a run, or fill it. The others share one container, whose start costs more than they do."""
+
+
+@pytest.mark.parametrize("probe", [probe for probe in ALL if probe.kind in ONE_BY_ONE], ids=str)
+async def test_container_holds(probe: Probe, container_subject: Subject, table: Table) -> None:
+    with ground_for(container_subject) as ground:
+        result = await _try(probe, container_subject, ground)
+        escaped = probe.judge(ground, result)
+    table[container_subject.name, "escaped" if escaped else "held"] += 1
+    assert not escaped, result
+
+
+async def test_container_holds_what_one_run_can_try(container_subject: Subject, table: Table) -> None:
+    probes = [probe for probe in ALL if probe.kind not in ONE_BY_ONE]
+    with ground_for(container_subject) as ground:
+        results = await try_together([PRELUDE + probe.code for probe in probes], container_subject, ground)
+        escaped = [str(probe) for probe, result in zip(probes, results, strict=True) if probe.judge(ground, result)]
+    table[container_subject.name, "escaped"] += len(escaped)
+    table[container_subject.name, "held"] += len(probes) - len(escaped)
+    assert escaped == []
+
+
+async def test_programs_that_share_a_run_are_told_apart(subjects: dict[str, Subject]) -> None:
+    programs = ["print('ESCAPED')", "import sys; print('x', file=sys.stderr); sys.exit(3)"]
+    with ground_for(subjects["none"]) as ground:
+        results = await try_together(programs, subjects["none"], ground)
+    assert [(r.exit_code, r.stdout, r.stderr) for r in results] == [(0, b"ESCAPED\n", b""), (3, b"", b"x\n")]
 
 
 @pytest.mark.parametrize("probe", ALL, ids=str)

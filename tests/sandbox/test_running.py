@@ -55,43 +55,43 @@ MUST_WORK = [
 
 
 @pytest.mark.parametrize("work", MUST_WORK, ids=str)
-async def test_ordinary_program_works(work: Work, subject: Subject, table: Counter[tuple[str, str]]) -> None:
+async def test_ordinary_program_works(work: Work, any_subject: Subject, table: Counter[tuple[str, str]]) -> None:
     require(work.name != "git" or shutil.which("git") is not None, "git is not installed")
-    with ground_for(subject) as ground:
+    with ground_for(any_subject) as ground:
         request = Request(work.argv, stdin=work.stdin, workdir=str(ground.workdir))
-        result = await subject.run(request, ROOMY)
+        result = await any_subject.run(request, ROOMY)
     assert (result.stdout, result.exit_code) == (work.stdout, work.exit_code), result
     assert result.killed_by is None
-    table[subject.name, "works"] += 1
+    table[any_subject.name, "works"] += 1
 
 
-async def test_scratch_folder_is_there_when_none_is_named(subject: Subject) -> None:
-    result = await subject.run(Request(sh("ls; echo x > f && cat f && cd && echo y > g && cat g")))
+async def test_scratch_folder_is_there_when_none_is_named(any_subject: Subject) -> None:
+    result = await any_subject.run(Request(sh("ls; echo x > f && cat f && cd && echo y > g && cat g")))
     assert (result.stdout, result.exit_code) == (b"x\ny\n", 0), result
 
 
-async def test_program_is_compiled_and_run(subject: Subject) -> None:
+async def test_program_is_compiled_and_run(any_subject: Subject) -> None:
     require(shutil.which("gcc") is not None, "gcc is not installed")
-    result: Result = await subject.run(
+    result: Result = await any_subject.run(
         Request(sh("gcc -x c - -o p && (test -x p && ./p || echo built)"), stdin=_C.encode()), ROOMY
     )
     assert result.stdout == b"built\n", result
 
 
-async def test_argument_that_looks_like_an_option_is_no_option(subject: Subject) -> None:
-    result = await subject.run(Request(("--bind", "/", "/", "sh", "-c", "echo ran")))
+async def test_argument_that_looks_like_an_option_is_no_option(any_subject: Subject) -> None:
+    result = await any_subject.run(Request(("--bind", "/", "/", "sh", "-c", "echo ran")))
     assert (result.exit_code, result.stdout) == (127, b""), result
 
 
-async def test_files_of_the_working_folder_belong_to_its_owner_afterwards(subject: Subject) -> None:
-    with ground_for(subject) as ground:
+async def test_files_of_the_working_folder_belong_to_its_owner_afterwards(any_subject: Subject) -> None:
+    with ground_for(any_subject) as ground:
         before = ground.workdir / "before"
         before.write_text("old\n")
         before.chmod(0o666)
         script = "echo new >> before; echo x > after; chmod u+s after"
-        result = await subject.run(Request(sh(script), workdir=str(ground.workdir)))
+        result = await any_subject.run(Request(sh(script), workdir=str(ground.workdir)))
         owners = {path.lstat().st_uid for path in ground.workdir.glob("[ab]*")} - {before.stat().st_uid}
         assert result.exit_code == 0, result
         assert before.read_text() == "old\nnew\n"
-        assert owners <= {subject.owner}
-        assert subject.owner != 0 or not (ground.workdir / "after").stat().st_mode & 0o4000
+        assert owners <= {any_subject.owner}
+        assert any_subject.owner != 0 or not (ground.workdir / "after").stat().st_mode & 0o4000

@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from mcp_gateway.sandbox import Container
+
 from tests.support import require
 
 HERE = Path(__file__).parent
@@ -47,3 +49,10 @@ def python_server(name: str) -> list[str]:
     program = Path(sys.executable).with_name(name)
     require(program.exists(), f"not installed: {name}, a test dependency")
     return [str(program)]
+
+
+def container(image: str = "system") -> Container:
+    """A container of the tests' own engine: `system` has the host's /usr, `busybox` has programs of its own."""
+    folder = _folder("container.sh")
+    options = ("--mount=type=bind,source=/usr,target=/usr,readonly",) if image == "system" else ()
+    return Container((folder / image).read_text().strip(), str(folder / "engine"), options)

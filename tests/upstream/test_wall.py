@@ -6,22 +6,25 @@ import json
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mcp_gateway.errors import UpstreamStartFailed
-from mcp_gateway.sandbox import Sandbox, Unavailable, select
+from mcp_gateway.sandbox import Backend, Engine, Sandbox, Unavailable, select
+from mcp_gateway.sandbox.engines import find
 from mcp_gateway.upstream.dispatch.base import Dispatcher
 from mcp_gateway.upstream.session import Era, Link, handshake
 from mcp_gateway.upstream.wall import WalledDispatcher, Walls, installation
 from mcp_gateway.wire import loads
 
+from tests.setup import container
 from tests.support import require
 
 SERVER = Path(__file__).parents[1] / "fakes" / "prying_server.py"
+MOODY = SERVER.with_name("moody_server.py")
 TOKEN = "a-token-of-the-child"
 
 
@@ -40,7 +43,13 @@ def listening() -> Iterator[int]:
 
 
 @asynccontextmanager
-async def walled(sandbox: Sandbox, walls: Walls, program: Path = SERVER) -> AsyncIterator[Link]:
+async def walled(
+    sandbox: Sandbox,
+    walls: Walls,
+    program: Path = SERVER,
+    interpreter: str = sys.executable,
+    arguments: Sequence[str] = (),
+) -> AsyncIterator[Link]:
     """The prying server behind walls; its source is readable because it is named."""
 
     async def choose() -> Sandbox:
@@ -48,7 +57,7 @@ async def walled(sandbox: Sandbox, walls: Walls, program: Path = SERVER) -> Asyn
 
     dispatcher: Dispatcher = WalledDispatcher(
         "prying",
-        [sys.executable, str(program)],
+        [interpreter, str(program), *arguments],
         walls=walls,
         choose=choose,
         env={"PATH": os.environ["PATH"], "TOKEN": TOKEN},
@@ -131,3 +140,18 @@ def test_a_programs_own_installation_is_found(tmp_path: Path) -> None:
 
 def test_what_the_system_shows_anyway_is_not_named() -> None:
     assert list(installation(Path("/usr/bin/true"))) == []
+
+
+async def test_a_child_in_a_container_is_a_program_of_the_image(tmp_path: Path) -> None:
+    engine = find(container())
+    assert isinstance(engine, Engine)
+    folder = tmp_path / "moody"
+    folder.mkdir()
+    (folder / "mood").write_text("")
+    walls = Walls(network=False, read=(str(MOODY),), workdir=str(folder))
+    async with walled(
+        Sandbox(Backend.CONTAINER, engine=engine), walls, MOODY, interpreter="python3", arguments=[str(folder)]
+    ) as link:
+        tools = loads(await link.request("tools/list", {}))["tools"]
+    assert tools
+    assert (folder / "starts").read_text() == "2\n", "the second process of a container"

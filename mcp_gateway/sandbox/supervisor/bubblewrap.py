@@ -22,8 +22,7 @@ def command(spec: Spec, sources: dict[str, str], status_fd: int, *, cgroup: bool
 
     sources: where the real paths of the spec are to be found on the host (see `staging`).
     """
-    families = (seccomp.AF_INET, seccomp.AF_INET6, seccomp.AF_NETLINK) if spec.network else (seccomp.AF_UNIX,)
-    filter_fd = _memory_file(seccomp.build(families, memfd=cgroup))
+    filter_fd = _memory_file(seccomp.build(seccomp.families(network=spec.network), memfd=cgroup))
     passwd_fd, group_fd = _memory_file(_PASSWD.encode()), _memory_file(_GROUP.encode())
     options = [
         *_isolation(spec.network),

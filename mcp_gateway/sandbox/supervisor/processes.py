@@ -40,6 +40,16 @@ def descendants(root: int) -> list[Process]:
     return found
 
 
+def family(root: int) -> list[Process]:
+    """`root` and everything below it."""
+    return [*(process for process in _all() if process.pid == root), *descendants(root)]
+
+
+def nested(processes: list[Process]) -> list[Process]:
+    """Those with a process namespace of their own: proc_pid_status(5) shows a second number for them."""
+    return [process for process in processes if _namespaces(process.pid) > 1]
+
+
 def threads_of_user(uid: int) -> int:
     """What RLIMIT_NPROC counts for a user before the run starts."""
     return sum(process.threads for process in _all() if _owner(process.pid) == uid)
@@ -84,7 +94,7 @@ def end_all(root: int) -> None:
         living = descendants(root)
         for number in (signal.SIGSTOP, signal.SIGKILL):
             for process in living:
-                _send(process.pid, number)
+                kill(process.pid, number)
         time.sleep(0.001)  # gives the killed a turn to die; this process has nothing else to do
 
 
@@ -98,7 +108,7 @@ def reap() -> bool:
     return True
 
 
-def _send(pid: int, number: int) -> None:
+def kill(pid: int, number: int = signal.SIGKILL) -> None:
     # Gone meanwhile; or another user's, which only a supervisor without privileges meets, and never started.
     with suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)
@@ -117,6 +127,17 @@ def _all() -> list[Process]:
         # The name in brackets may hold anything, brackets included.
         found.append(Process(int(name), text[text.rindex(b")") + 2 :].decode().split()))
     return found
+
+
+def _namespaces(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/status") as file:
+            for line in file:
+                if line.startswith("NSpid:"):
+                    return len(line.split()) - 1
+    except OSError:
+        pass
+    return 0
 
 
 def _owner(pid: int) -> int:

@@ -11,11 +11,15 @@ import select
 import signal
 import time
 
-from . import bubblewrap, cgroup, confine, linux, orders, places, processes
+from . import bubblewrap, cgroup, confine, container, linux, orders, places, processes
 from .pumps import Input, Output
 from .report import say, send
-from .spec import BUBBLEWRAP, CAPTURE, DIRECT, LANDLOCK, RELAY, SetupFailed, Spec, parse
+from .spec import BUBBLEWRAP, CAPTURE, CONTAINER, DIRECT, LANDLOCK, RELAY, SetupFailed, Spec, parse
 from .watch import Watch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .engine import Container
 
 _PROGRESS_EVERY_S = 1.0
 _SETUP_FAILED = 125
@@ -64,12 +68,14 @@ class Run:
         self._spec, self._stdin, self._stopped = spec, stdin, stopped
         self._identity = confine.choose_identity(spec.workdir)
         limits = spec.limits
-        self._group = cgroup.create(limits.memory_bytes, limits.pids) if spec.use_cgroup else None
+        makes_group = spec.use_cgroup and spec.backend != CONTAINER
+        self._group = cgroup.create(limits.memory_bytes, limits.pids) if makes_group else None
         self._scratch = places.Scratch(self._identity) if spec.backend == LANDLOCK else None
         borrowed = places.needs_loan(spec.workdir, self._identity)
         self._loan = places.Loan(spec.workdir, self._identity) if borrowed and spec.workdir else None
         self._threads = confine.thread_limit(spec, self._identity)
-        self._pid = 0
+        self._container = self._new_container() if spec.backend == CONTAINER else None
+        self._pid = self._lasted_ms = 0
         self._status: int | None = None
         self._killed_by: str | None = None
         self._outputs: list[Output] = []
@@ -89,13 +95,24 @@ class Run:
         self._connect(outer)
         folders = [self._spec.workdir] if self._spec.workdir else []
         folders += [self._scratch.path] if self._scratch else []
-        inside = self._spec.backend == BUBBLEWRAP
-        shortest_s = _DIRECT_TICK_S if self._spec.mode == DIRECT else _SHORT_TICK_S
-        self._watch = Watch(self._spec.limits, self._group, folders, inside=inside, shortest_tick_s=shortest_s)
+        self._watch = Watch(
+            self._spec.limits,
+            self._group,
+            folders,
+            inside=self._spec.backend != LANDLOCK,
+            living=self._container.living if self._container else None,
+            shortest_tick_s=_DIRECT_TICK_S if self._spec.mode == DIRECT else _SHORT_TICK_S,
+        )
         error = os.read(error_read, 4096)
         os.close(error_read)
         if error:
             raise SetupFailed(error.decode("utf-8", "replace"))
+
+    def _new_container(self) -> Container:
+        from .engine import Container  # costs 20 ms that only this backend needs
+
+        assert self._spec.engine is not None
+        return Container(self._spec, self._spec.engine, self._identity, self._threads)
 
     def _streams(self) -> tuple[list[int], list[int]]:
         """The program's ends and ours of three pipes; none in DIRECT mode."""
@@ -123,7 +140,9 @@ class Run:
             os.setsid()
             if self._group:
                 self._group.join()
-            if self._spec.backend == BUBBLEWRAP:
+            if self._container:
+                self._become_engine(self._container)
+            elif self._spec.backend == BUBBLEWRAP:
                 self._become_bubblewrap(status_fd)
             else:
                 self._become_landlocked()
@@ -151,6 +170,11 @@ class Run:
         confine.landlocked(spec, writable, cgroup=self._group is not None, owns_nothing=self._identity.owns_nothing)
         confine.become(spec.argv, confine.environment(spec, scratch.tmp))
 
+    def _become_engine(self, running: Container) -> None:
+        command = running.command()
+        linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+        confine.become(command, running.environment)
+
     def supervise(self) -> None:
         """Until the program ends, passes a limit, or is no longer wanted."""
         ended = os.pidfd_open(self._pid)
@@ -177,6 +201,7 @@ class Run:
                 next_progress_s = now_s + _PROGRESS_EVERY_S
                 send({"progress": [self._watch.elapsed_ms(), *(output.count for output in self._outputs)]})
         os.close(ended)
+        self._lasted_ms = self._watch.elapsed_ms()
 
     def _wait(self, told: list[int], timeout_s: float) -> set[int]:
         """Move what can be moved; which of the `told` descriptors are ready."""
@@ -201,6 +226,8 @@ class Run:
                 _, self._status = os.waitpid(self._pid, os.WNOHANG)
             if self._group:
                 self._group.kill()
+            if self._container:
+                self._end_container(self._container)
             processes.end_all(os.getpid())
         if self._killed_by is None and self._status is not None:
             self._killed_by = self._passed_at_last()
@@ -213,10 +240,19 @@ class Run:
         if self._group:
             self._group.remove()
 
+    def _end_container(self, running: Container) -> None:
+        if self._status is None:
+            running.remove(self._pid)
+            return
+        running.judge(self._exit_code())
+        running.remove()
+
     def _passed_at_last(self) -> str | None:
         """A limit whose enforcement was the program's end: seen only afterwards."""
         if any(output.full for output in self._outputs):
             return "output"
+        if self._container and self._container.ran_out_of_memory:
+            return "memory"
         by_signal = {int(signal.SIGXCPU): "cpu", int(signal.SIGXFSZ): "disk"}
         return self._watch.passed_in_kernel() or by_signal.get(self._exit_code() - 128)
 
@@ -231,8 +267,13 @@ class Run:
         code = self._exit_code()
         if self._killed_by == _CANCELLED and self._spec.mode == CAPTURE:
             raise SetupFailed("told to stop")
-        if self._spec.backend == BUBBLEWRAP and self._killed_by is None and code == 1 and self._outputs:
-            code = self._bubblewrap_verdict()
+        if self._container and self._container.never_ran:
+            raise SetupFailed(self._complaint() or "the container engine failed")
+        if self._killed_by is None and code == 1 and self._outputs:
+            if self._spec.backend == BUBBLEWRAP:
+                code = self._bubblewrap_verdict()
+            elif self._container:
+                code = container.missing_program(self._complaint()) or code
         if self._spec.mode == CAPTURE:
             self._send_outcome(code)
         elif self._killed_by not in (None, _CANCELLED):
@@ -251,7 +292,11 @@ class Run:
             return 126 if b"Permission denied" in complaint else 127
         if b'"exit-code"' in written:
             return 1
-        raise SetupFailed(complaint.decode("utf-8", "replace").strip() or "bubblewrap failed")
+        raise SetupFailed(self._complaint() or "bubblewrap failed")
+
+    def _complaint(self) -> str:
+        """What stands at the beginning of standard error; in DIRECT mode it was the caller's alone."""
+        return self._outputs[1].beginning.decode("utf-8", "replace").strip() if self._outputs else ""
 
     def _send_outcome(self, code: int) -> None:
         by_us = self._killed_by is not None and self._status is None
@@ -259,7 +304,7 @@ class Run:
             "exit_code": code,
             "signal": code - 128 if by_us or 128 < code <= 128 + signal.NSIG - 1 else None,
             "truncated": any(output.full for output in self._outputs),
-            "duration_ms": self._watch.elapsed_ms(),
+            "duration_ms": self._lasted_ms,
             "killed_by": self._killed_by,
             "backend": self._spec.backend,
         }

@@ -15,9 +15,9 @@ AF_INET = 2
 AF_INET6 = 10
 AF_NETLINK = 16
 
-_EPERM = 1
-_ENOSYS = 38
-_EAFNOSUPPORT = 97
+EPERM = 1
+ENOSYS = 38
+EAFNOSUPPORT = 97
 _PRETEND = 0
 
 _ALLOW = 0x7FFF_0000
@@ -31,10 +31,10 @@ _AT_NUMBER = 0
 _AT_ARCH = 4
 _AT_ARGUMENTS = 16
 _X32_BIT = 0x4000_0000
-_NAMESPACE_FLAGS = 0x7E02_0080
+NAMESPACE_FLAGS = 0x7E02_0080
 """All CLONE_NEW* flags of linux/sched.h."""
-_TIOCSTI = 0x5412
-_TIOCLINUX = 0x541C
+TERMINAL_INPUT = (0x5412, 0x541C)
+"""TIOCSTI and TIOCLINUX of asm-generic/ioctls.h: typing into a terminal."""
 
 _SHARED = {
     "pidfd_send_signal": 424,
@@ -128,6 +128,17 @@ def numbers() -> dict[str, int]:
     return dict(_MACHINES[os.uname().machine][1])
 
 
+def families(*, network: bool) -> tuple[int, ...]:
+    """What a run with a network namespace may open: of Unix sockets only its own can be reached there."""
+    return (AF_INET, AF_INET6, AF_NETLINK) if network else (AF_UNIX,)
+
+
+def denied() -> dict[str, int]:
+    """Calls that are denied whatever their arguments, where nobody counts anonymous files, and the error of each."""
+    known = numbers().keys() - {*_CONDITIONAL, *_SIGNALS, *_BY_PATH}
+    return {name: ENOSYS if name in _ABSENT else EPERM for name in known} | {"memfd_create": ENOSYS}
+
+
 def build(families: tuple[int, ...], *, memfd: bool = True, signals: bool = True, by_path: bool = True) -> bytes:
     """The filter as an array of `struct sock_filter`.
 
@@ -148,18 +159,18 @@ def build(families: tuple[int, ...], *, memfd: bool = True, signals: bool = True
     for name, number in known.items():
         if name in _CONDITIONAL or (name in (*_SIGNALS, *_BY_PATH) and name not in optional):
             continue
-        code += _deny(number, _ENOSYS if name in _ABSENT else _EPERM)
+        code += _deny(number, ENOSYS if name in _ABSENT else EPERM)
     if not by_path:
         for name in _BY_PATH:
             if name in known:
                 code += _deny(known[name], _PRETEND)
     if not memfd:
-        code += _deny(known["memfd_create"], _ENOSYS)
-    code += _deny_if(known["clone"], 0, [_instruction(_JUMP_SET, _NAMESPACE_FLAGS, 0, 1)], _EPERM)
-    code += _deny_if(known["ioctl"], 1, _one_of(_TIOCSTI, _TIOCLINUX), _EPERM)
-    code += _deny_if(known["socket"], 0, _none_of(*families), _EAFNOSUPPORT)
-    code += _deny_if(known["socketpair"], 0, _none_of(AF_UNIX), _EAFNOSUPPORT)
-    code += _deny_if(known["personality"], 0, _none_of(0, 0xFFFF_FFFF), _EPERM)
+        code += _deny(known["memfd_create"], ENOSYS)
+    code += _deny_if(known["clone"], 0, [_instruction(_JUMP_SET, NAMESPACE_FLAGS, 0, 1)], EPERM)
+    code += _deny_if(known["ioctl"], 1, _one_of(*TERMINAL_INPUT), EPERM)
+    code += _deny_if(known["socket"], 0, _none_of(*families), EAFNOSUPPORT)
+    code += _deny_if(known["socketpair"], 0, _none_of(AF_UNIX), EAFNOSUPPORT)
+    code += _deny_if(known["personality"], 0, _none_of(0, 0xFFFF_FFFF), EPERM)
     code.append(_instruction(_RETURN, _ALLOW))
     return b"".join(code)
 

@@ -15,7 +15,7 @@ SHM_BYTES = 16 * MIB
 MAX_FILES = 20_000
 """Files and directories that a run may add: a bound on inodes, which no byte limit gives (our choice)."""
 SCRATCH = "/scratch"
-"""Where the scratch working directory is seen under bubblewrap."""
+"""Where the scratch working directory is seen under bubblewrap and in a container."""
 INSIDE_ID = 1000
 """User and group id that a program sees under bubblewrap."""
 BASE_ENV = {
@@ -27,6 +27,7 @@ BASE_ENV = {
 
 BUBBLEWRAP = "bubblewrap"
 LANDLOCK = "landlock"
+CONTAINER = "container"
 
 CAPTURE = "capture"
 """Streams are collected and reported as JSON: the gateway's `run`."""
@@ -75,13 +76,37 @@ class Limits:
         self.output_bytes = output_bytes
 
 
+class Engine:
+    """A container engine and how to use it.
+
+    path: absolute. is_podman: podman, not docker. is_rootless: podman by somebody who is not root. image: by digest.
+    options: further words for its `run`. env: the engine's own environment, never the program's.
+    """
+
+    __slots__ = ("env", "image", "is_podman", "is_rootless", "options", "path")
+
+    def __init__(
+        self, path: str, is_podman: bool, is_rootless: bool, image: str, options: list[str], env: dict[str, str]
+    ) -> None:
+        self.path = path
+        self.is_podman = is_podman
+        self.is_rootless = is_rootless
+        self.image = image
+        self.options = options
+        self.env = env
+
+
 class Spec:
-    """One run: what, where, how confined. `workdir` None asks for a scratch directory."""
+    """One run: what, where, how confined. `workdir` None asks for a scratch directory.
+
+    engine: where the backend is CONTAINER.
+    """
 
     __slots__ = (
         "argv",
         "backend",
         "bwrap",
+        "engine",
         "env",
         "limits",
         "mode",
@@ -105,6 +130,7 @@ class Spec:
         bwrap: str,
         stdin_bytes: int = 0,
         use_cgroup: bool = True,
+        engine: Engine | None = None,
     ) -> None:
         self.mode = mode
         self.backend = backend
@@ -117,7 +143,11 @@ class Spec:
         self.bwrap = bwrap
         self.stdin_bytes = stdin_bytes
         self.use_cgroup = use_cgroup
+        self.engine = engine
 
 
 def parse(text: str | bytes) -> Spec:
-    return Spec(**json.loads(text))
+    fields = json.loads(text)
+    if fields.get("engine"):
+        fields["engine"] = Engine(**fields["engine"])
+    return Spec(**fields)

@@ -16,19 +16,33 @@ _LONGEST_PAUSE_S = 0.5
 """What the kernel notices is asked for at least this often."""
 _INSIDE = ("/tmp", "/dev/shm", SCRATCH)  # noqa: S108 - the sandbox's own
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Living = Callable[[], list[processes.Process]]
+
 
 class Watch:
     """The limits of one run, watched from `started`.
 
     folders: real folders on the host whose growth counts as disk (the working directory, Landlock's scratch).
-    inside: whether the run has a root of its own, with file systems in memory (bubblewrap).
+    inside: whether the run has a root of its own, with file systems in memory (bubblewrap, containers).
+    living: what counts as the run, where that is not all below us (containers, whose process 1 it tells too).
     shortest_tick_s: how often to look when looking is cheap.
     """
 
     def __init__(
-        self, limits: Limits, group: Cgroup | None, folders: list[str], *, inside: bool, shortest_tick_s: float
+        self,
+        limits: Limits,
+        group: Cgroup | None,
+        folders: list[str],
+        *,
+        inside: bool,
+        living: Living | None,
+        shortest_tick_s: float,
     ) -> None:
-        self._limits, self._group, self._inside = limits, group, inside
+        self._limits, self._group, self._inside, self._told = limits, group, inside, living
         self._started_monotonic_s = time.monotonic()
         self._folders = [(folder, os.stat(folder).st_dev, *_usage(folder)) for folder in folders]
         self._use_pace = Pace(shortest_tick_s, self._started_monotonic_s)
@@ -67,14 +81,14 @@ class Watch:
         return "pids" if self._group.pids_exceeded() else None
 
     def _look_at_use(self, began_s: float) -> str | None:
-        living = processes.descendants(os.getpid())
+        living = self._living()
         in_memory_bytes, in_memory_files = self._in_memory(living)
         share = 0.0 if self._group else self._memory_share(living, in_memory_bytes)
         self._use_pace.looked(share, began_s, time.monotonic())
         if share > 1:
             return "memory"
         threads = sum(process.threads for process in living)
-        if self._group is None and threads - _own(self._inside) > self._limits.pids:
+        if self._group is None and threads - self._own() > self._limits.pids:
             return "pids"
         if self._limits.cpu_s is not None and self._cpu_s(living) > self._limits.cpu_s:
             return "cpu"
@@ -82,9 +96,16 @@ class Watch:
 
     def _look_at_disk(self) -> str | None:
         began_s = time.monotonic()
-        share = self._disk_share(processes.descendants(os.getpid()))
+        share = self._disk_share(self._living())
         self._disk_pace.looked(share, began_s, time.monotonic())
         return "disk" if share > 1 else None
+
+    def _living(self) -> list[processes.Process]:
+        return self._told() if self._told else processes.descendants(os.getpid())
+
+    def _own(self) -> int:
+        """Processes that are not the program's: both of bubblewrap, or process 1 of a container."""
+        return 1 if self._told else 2 if self._inside else 0
 
     def _cpu_s(self, living: list[processes.Process]) -> float:
         waited = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -99,11 +120,13 @@ class Watch:
         used = files = 0
         for path in _INSIDE:
             try:
-                status = os.statvfs(root + path)
-                is_host = os.stat(root + path).st_dev == os.stat(path).st_dev if os.path.exists(path) else False
+                status, device = os.statvfs(root + path), os.stat(root + path).st_dev
+                # A folder of an image is on the image's disk, and before its start the run still sees the host's.
+                is_own = device != os.stat(f"{root}/").st_dev
+                is_host = os.path.exists(path) and device == os.stat(path).st_dev
             except OSError:
                 continue
-            if not is_host:
+            if is_own and not is_host:
                 used += (status.f_blocks - status.f_bfree) * status.f_frsize
                 files += status.f_files - status.f_ffree
         return used, files
@@ -120,10 +143,6 @@ class Watch:
             share = max((used - bytes_before) / self._limits.disk_bytes, (files - files_before) / MAX_FILES)
             fullest = max(fullest, share)
         return fullest
-
-
-def _own(inside: bool) -> int:
-    return 2 if inside else 0
 
 
 def _usage(folder: str, most_files: float = float("inf")) -> tuple[int, int]:
