@@ -17,6 +17,7 @@ from mcp_gateway.errors import BadConfig
 
 REFUSED: Final[tuple[tuple[str, Callable[[Config], bool]], ...]] = (
     ("security.require_pinned", lambda config: config.security.require_pinned),
+    ("tools.execute.runner: unsafe-none", lambda config: config.tools.execute.runner == "unsafe-none"),
     ("cluster", lambda config: config.cluster.redis is not None),
 )
 """Path -> whether the file asks for protection, or for a shape of service, that is not there yet."""
@@ -60,7 +61,9 @@ def told(config: Config) -> tuple[str, ...]:
 
 def notes(config: Config) -> tuple[str, ...]:
     """A line for each setting that is read and has no effect yet."""
-    ignored = (path for path in IGNORED if _is_set(config, path))
+    ignored = [path for path in IGNORED if _is_set(config, path)]
+    if config.cache.backend == "redis":
+        ignored.append("cache.backend: redis")
     return tuple(f"{config.path.name}: {path}: read, but without effect in this version" for path in ignored)
 
 

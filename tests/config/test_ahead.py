@@ -32,6 +32,7 @@ def test_a_file_of_defaults_is_neither_refused_nor_remarked_on(tmp_path: Path) -
     ("text", "path"),
     [
         ("security: {require_pinned: true}", "security.require_pinned"),
+        ("tools: {execute: {runner: unsafe-none}}", "tools.execute.runner: unsafe-none"),
         ("cluster: {redis: 'redis://127.0.0.1'}", "cluster"),
     ],
 )
@@ -58,6 +59,7 @@ def test_a_server_that_asks_for_missing_protection_is_left_out(tmp_path: Path, e
     ("text", "path"),
     [
         ("observability: {calls: {keep: 1d}}", "observability.calls"),
+        ("cache: {backend: redis}", "cache.backend: redis"),
     ],
 )
 def test_what_only_has_no_effect_is_told(tmp_path: Path, text: str, path: str) -> None:
