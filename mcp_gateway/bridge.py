@@ -21,6 +21,7 @@ from mcp.shared.inbound import MCP_PARAM_HEADER_PREFIX, encode_header_value
 
 from mcp_gateway.call import Call, Client, Sink
 from mcp_gateway.errors import INTERNAL_ERROR, INVALID_PARAMS, RESOURCE_NOT_FOUND, RpcError, UpstreamProtocolError
+from mcp_gateway.observe.trace import HEADER as TRACEPARENT
 from mcp_gateway.revisions import (
     CACHEABLE,
     CLIENT_CAPABILITIES,
@@ -94,11 +95,15 @@ def declared(client: Client, meta: Mapping[str, Any]) -> Any:
     return {name: client.capabilities[name] for name in PUSHABLE if name in client.capabilities}
 
 
-def outgoing_headers(call: Call, params: RawParams, up: Session) -> dict[str, str] | None:
-    """The HTTP headers a modern upstream compares with the body (2026-07-28, streamable-http; SEP-2243)."""
+def outgoing_headers(call: Call, params: RawParams, up: Session) -> dict[str, str]:
+    """The trace, and what a modern upstream compares with the body (2026-07-28, streamable-http; SEP-2243).
+
+    A caller's `_meta.traceparent` goes on as it is; to a caller's params that hold none, nothing is added.
+    """
+    headers = {TRACEPARENT: call.trace.onward}
     if not up.modern:
-        return None
-    headers = method_headers(call.method, up.revision)
+        return headers
+    headers |= method_headers(call.method, up.revision)
     if call.method in NAMED_BY and call.route is not None:
         headers["Mcp-Name"] = encode_header_value(call.route.name)
     if call.route is not None and call.route.header_params:

@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 
 from mcp_gateway.catalog.route import Route
 from mcp_gateway.errors import METHOD_NOT_FOUND, RpcError
+from mcp_gateway.observe.trace import Trace
 from mcp_gateway.revisions import LATEST_MODERN, is_modern
 from mcp_gateway.security.principal import LOCAL, Principal
 from mcp_gateway.wire import Raw, RawParams
@@ -112,6 +113,7 @@ class Call:
     `deadline_s` is the caller's own wish, in seconds from now; None means the configured default.
     `log_level` is the mildest log level the caller wants, None when it wants no log messages.
     `route` is set by the gateway once the name is resolved.
+    `trace` is the caller's, or that of the call which makes this one.
     """
 
     method: str
@@ -121,6 +123,7 @@ class Call:
     deadline_s: float | None = None
     log_level: str | None = None
     route: Route | None = None
+    trace: Trace = field(default_factory=Trace.here)
 
     @property
     def principal(self) -> Principal:

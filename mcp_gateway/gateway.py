@@ -48,6 +48,7 @@ from mcp_gateway.errors import (
 )
 from mcp_gateway.events import CatalogChanged, Event, Events, OfferChanged
 from mcp_gateway.middleware import Middleware, chain
+from mcp_gateway.observe.trace import at_work
 from mcp_gateway.revisions import LOG_LEVELS
 from mcp_gateway.security.policy import check_scope
 from mcp_gateway.showcase import Showcase, ShowRules
@@ -145,6 +146,10 @@ class Gateway:
             GatewayError: any other failure, for methods other than `tools/call`.
         """
         call.sink = sink
+        with at_work(call.trace):
+            return await self._route(call)
+
+    async def _route(self, call: Call) -> Raw:
         check_scope(call.principal, call.method, call.params.get("name"))
         if (kind := LISTINGS.get(call.method)) is not None:
             return await self.listing(kind, call)

@@ -50,7 +50,7 @@ def test_a_modern_upstream_gets_headers_under_its_own_name() -> None:
     assert headers["Mcp-Name"].startswith("=?base64?")
     assert (headers["Mcp-Param-City"], headers["Mcp-Param-N"]) == ("Ulm", "1.5")
     assert "Mcp-Param-Gone" not in headers
-    assert outgoing_headers(made, {}, OLD) is None
+    assert outgoing_headers(made, {}, OLD) == {"traceparent": made.trace.onward}
 
 
 @pytest.mark.parametrize(("revision", "up"), [(LATEST_LEGACY, OLD), (LATEST_MODERN, NEW)])

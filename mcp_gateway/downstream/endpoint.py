@@ -40,6 +40,7 @@ from mcp_gateway.errors import (
     to_tool_result,
 )
 from mcp_gateway.gateway import Gateway
+from mcp_gateway.observe.trace import HEADER, Trace, at_work
 from mcp_gateway.revisions import CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL, LOG_LEVELS, is_modern
 from mcp_gateway.security.principal import LOCAL, Principal
 from mcp_gateway.wire import Malformed, loads
@@ -143,14 +144,16 @@ class Endpoint:
         except GatewayError as failure:
             error = to_rpc(failure)
         except Exception:  # boundary: whatever is wrong in here costs one call, and its text stays in here
-            logger.exception("endpoint.call_failed method=%s", call.method)
+            with at_work(call.trace):
+                logger.exception("endpoint.call_failed method=%s", call.method)
             error = to_rpc(InternalError("internal error"))
         return MCPError(error["code"], error["message"], error.get("data"))
 
     def _call(self, context: Context) -> Call:
         params = dict(context.params or {})
         client = self._client(context, params)
-        return Call(context.method, params, client, log_level=self._log_level(client, params))
+        trace = _trace(context, params)
+        return Call(context.method, params, client, log_level=self._log_level(client, params), trace=trace)
 
     def _log_level(self, client: Client, params: Mapping[str, Any]) -> str | None:
         if not client.modern:
@@ -296,6 +299,12 @@ def _door(context: Context) -> str:
     if context.request is None:
         return "stdio"
     return "sse" if context.request.url.path.rstrip("/").endswith("/messages") else "http"
+
+
+def _trace(context: Context, params: Mapping[str, Any]) -> Trace:
+    meta = params.get("_meta")
+    told = meta.get(HEADER) if isinstance(meta, dict) else None
+    return Trace.at_door(told, None if context.request is None else context.request.headers.get(HEADER))
 
 
 def _listened_uris(params: Mapping[str, Any]) -> list[str]:

@@ -33,6 +33,7 @@ from mcp_gateway.errors import (
     to_http,
 )
 from mcp_gateway.gateway import Gateway
+from mcp_gateway.observe.trace import HEADER, Trace
 from mcp_gateway.wire import Malformed, Raw, check, fields, loads
 
 logger = logging.getLogger(__name__)
@@ -106,7 +107,8 @@ class _Rest:
         arguments, deadline_s = _call_body(await read_body(request.receive, self._max_body_bytes))
         client = Client(key=f"rest-{next(_requests)}", revision="2025-11-25", door="rest")
         params = {"name": request.path_params["name"], "arguments": arguments}
-        call = Call("tools/call", params, client, deadline_s=deadline_s)
+        trace = Trace.at_door(request.headers.get(HEADER))
+        call = Call("tools/call", params, client, deadline_s=deadline_s, trace=trace)
         with self._in_flight:
             return Response(bytes(await self._gateway.route(call)), media_type="application/json")
 

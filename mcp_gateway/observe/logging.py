@@ -3,7 +3,8 @@
 Redaction is by value, in the one handler that all records pass, so that it also covers
 exceptions, child processes' standard error and every library's messages. A record is
 one line that holds no control character, whatever a stranger put into it; only the
-traceback of an exception takes more lines in the text form.
+traceback of an exception takes more lines in the text form. What is logged while a call
+is at work names its trace.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from datetime import UTC, datetime
 
 from mcp_gateway.observe.redaction import Redactor
 from mcp_gateway.observe.text import visible, visible_json
+from mcp_gateway.observe.trace import CURRENT
 
 NOISY = ("mcp", "uvicorn", "httpx2", "httpcore2", "sse_starlette", "asyncio")
 """Libraries whose ordinary messages would drown ours."""
@@ -43,7 +45,8 @@ class _TextFormatter(_Formatter):
     def format(self, record: logging.LogRecord) -> str:
         message, *blocks = self.parts(record).values()
         at = datetime.fromtimestamp(record.created).astimezone()
-        line = f"{at:%H:%M:%S} {record.levelname:<7} {record.name} {visible(message, keep=TAB)}"
+        trace = f" trace={current.id}" if (current := CURRENT.get()) else ""
+        line = f"{at:%H:%M:%S} {record.levelname:<7} {record.name} {visible(message, keep=TAB)}{trace}"
         return "\n".join([line, *(visible(block, keep=f"{TAB}\n") for block in blocks)])
 
 
@@ -53,6 +56,7 @@ class _JsonFormatter(_Formatter):
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
+            **({"trace": current.id} if (current := CURRENT.get()) else {}),
             **self.parts(record),
         }
         return visible_json(json.dumps(line, ensure_ascii=False))

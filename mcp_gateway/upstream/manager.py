@@ -20,6 +20,7 @@ from mcp_gateway.catalog.offer import Offer, Part
 from mcp_gateway.catalog.route import Kind
 from mcp_gateway.errors import UnknownName
 from mcp_gateway.events import Events, LogMessage, OfferChanged, ResourceUpdated, ServerStateChanged
+from mcp_gateway.observe.trace import apart
 from mcp_gateway.upstream.agent import MCPAgent
 from mcp_gateway.upstream.definition import Definition
 from mcp_gateway.upstream.eras import EraBook
@@ -110,7 +111,8 @@ class MCPAgentManager:
         memory = self._eras.entry(definition.fingerprint)
         agent = MCPAgent(definition, watcher=self, memory=memory, capabilities=capabilities)
         kept = Kept(definition, agent)
-        self._group.start_soon(kept.run, name=f"upstream {definition.name}")
+        with apart():
+            self._group.start_soon(kept.run, name=f"upstream {definition.name}")
         return kept
 
     # -- whose connection ----------------------------------------------------------------------------------------

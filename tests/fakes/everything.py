@@ -53,6 +53,8 @@ class Everything:
         self.levels: list[str] = []
         self.subscribed: set[str] = set()
         self.told: list[str] = []
+        self.traces: list[tuple[str | None, object]] = []
+        """The `traceparent` of each call: of its HTTP request, and of its `_meta`."""
 
     def server(self) -> Server[Any]:
         server: Server[Any] = Server(
@@ -85,6 +87,8 @@ class Everything:
 
     async def call_tool(self, ctx: Context, params: types.CallToolRequestParams) -> Any:
         self.calls += 1
+        header = ctx.request.headers.get("traceparent") if ctx.request is not None else None
+        self.traces.append((header, (params.meta or {}).get("traceparent")))
         handler: Callable[[Context, types.CallToolRequestParams], Awaitable[Any]] = getattr(self, params.name)
         return await handler(ctx, params)
 

@@ -12,6 +12,7 @@ from collections.abc import Generator
 import pytest
 from mcp_gateway.observe.logging import NOISY, configure_logging
 from mcp_gateway.observe.redaction import HIDDEN, Redactor
+from mcp_gateway.observe.trace import Trace, at_work
 
 SECRET = "token-of-the-test"
 
@@ -59,6 +60,27 @@ def test_json_is_one_object_a_line(redactor: Redactor) -> None:
     line = json.loads(text.getvalue())
     assert (line["level"], line["logger"], line["message"]) == ("warning", "mcp_gateway.test", "call.failed code=x")
     assert line["at"].endswith("+00:00")
+
+
+def test_what_is_logged_during_a_call_names_its_trace(redactor: Redactor) -> None:
+    trace = Trace.begin()
+    logger, text = logged(redactor, "json")
+    with at_work(trace):
+        logger.info("during")
+    logger.info("after")
+
+    during, after = map(json.loads, text.getvalue().splitlines())
+    assert during["trace"] == trace.id
+    assert "trace" not in after
+
+
+def test_a_line_of_text_ends_with_the_trace(redactor: Redactor) -> None:
+    trace = Trace.begin()
+    logger, text = logged(redactor, "text")
+    with at_work(trace):
+        logger.info("during")
+
+    assert text.getvalue().endswith(f" during trace={trace.id}\n")
 
 
 @pytest.mark.parametrize("format", ["text", "json"])

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mcp_gateway.errors import BadConfig, GatewayError, UpstreamUnavailable
+from mcp_gateway.observe.trace import apart
 from mcp_gateway.upstream.dispatch.address import Address, TlsSettings, is_forbidden, tls_context
 
 CONNECT_TIMEOUT_S = 10.0
@@ -39,8 +40,9 @@ class Connector:
             BadConfig: the address may not be used, or the TLS files cannot.
         """
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                await self._connect(factory)
+            with apart():
+                async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                    await self._connect(factory)
         except TimeoutError:
             raise self._unavailable(f"no connection within {CONNECT_TIMEOUT_S:.0f} s") from None
         except ssl.SSLCertVerificationError as error:
