@@ -41,10 +41,13 @@ from mcp_gateway.events import Events, OfferChanged, ServerStateChanged
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.llm.embeddings import Embeddings
 from mcp_gateway.llm.models import Models
+from mcp_gateway.middleware.audit import Audit
 from mcp_gateway.middleware.cache import CacheMiddleware
 from mcp_gateway.middleware.cache_rules import CacheRules
 from mcp_gateway.middleware.heartbeat import Heartbeat
 from mcp_gateway.middleware.limits import LimitsMiddleware
+from mcp_gateway.observe.audit_file import AuditFile
+from mcp_gateway.observe.calls import Calls
 from mcp_gateway.observe.logging import configure_logging
 from mcp_gateway.observe.redaction import Redactor
 from mcp_gateway.revisions import LATEST_LEGACY, is_modern
@@ -62,9 +65,12 @@ from mcp_gateway.wiring import (
     check_profile,
     container,
     definitions,
+    digests,
     http_rules,
+    keeping,
     kept_answers,
     model_settings,
+    policy,
     surface,
     transport,
 )
@@ -139,6 +145,10 @@ class App:
         self.functions = MCPFunctions((), health=self._health, settled=self.sandbox.settled)
         self._configure_functions()
         self.heartbeat = Heartbeat()
+        self._policy = policy(config)
+        self._audit = Audit(self.events, self._redactor.clean, lambda: self._policy)
+        self._audit.digests = digests(config)
+        self.calls = Calls(AuditFile(state / "audit", key), keeping(config))
         self._limits = LimitsMiddleware(call_limits(config))
         self._cache_rules = CacheRules(caching(config), lambda: self.gateway.catalog, self._states_ttl)
         self._cached = CacheMiddleware(self.cache, self._cache_rules, self._owns)
@@ -150,15 +160,18 @@ class App:
             MCPFunctions(finders(self._services)),
             middleware=[
                 self.heartbeat,  # outermost: silence is broken whatever the layers below wait for
+                self._audit,  # sees all that follow, the cache included
                 self._limits,
                 self._cached,  # innermost: whoever may not make a call may not have its kept answer either
             ],
+            refused=self._audit.refused,
         )
         self.sessions = Sessions(self.gateway)
         self.endpoint = Endpoint(self.gateway, self.sessions, selection)
         self.events.subscribe(self.sessions.hear)
         self.events.subscribe(self._cached.hear)
         self.events.subscribe(self._services.index.hear)
+        self.events.subscribe(self.calls.hear)
         self.events.subscribe(self._hear)
 
     # -- doors ---------------------------------------------------------------------------------------------------
@@ -172,8 +185,7 @@ class App:
         listener = bind(host, port, guarded=self.access.is_guarded)
         way_in = transport(self.config)
         url = address(listener, way_in)
-        process = Process(self.status, self.cache)
-        app = http_app(self.gateway, self.endpoint, http_rules(self.config, host), process, self.access)
+        app = http_app(self.gateway, self.endpoint, http_rules(self.config, host), self.process, self.access)
         server = HttpServer(app, self.endpoint.in_flight, lambda: self._ready(url, on_ready), way_in)
         try:
             async with self.running() as group:
@@ -244,6 +256,7 @@ class App:
             group.start_soon(self.heartbeat.run)
             group.start_soon(self._services.index.run, lambda: self.gateway.catalog)
             group.start_soon(self.sandbox.run)
+            group.start_soon(self.calls.run)
             group.start_soon(self._save_changes)
             group.start_soon(self._watch_file)
             try:
@@ -252,6 +265,8 @@ class App:
                 failure = raised
             finally:
                 group.cancel_scope.cancel()
+        with anyio.move_on_after(SAVE_WITHIN_S, shield=True):
+            await self.calls.flush()
         if self._offers_changed.is_set():
             with anyio.move_on_after(SAVE_WITHIN_S, shield=True):
                 await self._save()
@@ -302,6 +317,9 @@ class App:
     def _put_in_force(self, config: Config, defined: list[Definition]) -> None:
         self._configure_logging(config)
         self.config = config
+        self._policy = policy(config)
+        self.calls.keeping = keeping(config)
+        self._audit.digests = digests(config)
         self._definitions = defined
         self._configure_functions()
         self.upstreams.apply(defined)
@@ -378,6 +396,11 @@ class App:
                 "restart_needed": self.restart_needed(),
             },
         }
+
+    @property
+    def process(self) -> Process:
+        """What REST shows besides the gateway."""
+        return Process(self.status, self.cache, self.calls.latest)
 
     def _health(self, call: Call) -> Mapping[str, Any]:
         summary = views.status(self.gateway)

@@ -114,6 +114,7 @@ class Call:
     `log_level` is the mildest log level the caller wants, None when it wants no log messages.
     `route` is set by the gateway once the name is resolved.
     `trace` is the caller's, or that of the call which makes this one.
+    `cached` says whether the cache answered it; None where the cache had no say.
     """
 
     method: str
@@ -124,6 +125,7 @@ class Call:
     log_level: str | None = None
     route: Route | None = None
     trace: Trace = field(default_factory=Trace.here)
+    cached: bool | None = None
 
     @property
     def principal(self) -> Principal:

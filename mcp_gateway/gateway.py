@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -107,14 +107,18 @@ class Gateway:
         surface: Surface,
         finders: MCPFunctions,
         middleware: Sequence[Middleware] = (),
+        refused: Callable[[Call, GatewayError], None] = lambda call, failure: None,
     ) -> None:
-        """`finders` run the tools of search mode, which are not in the catalog."""
+        """`finders` run the tools of search mode, which are not in the catalog; `refused` hears of calls that
+        lead nowhere and so pass no middleware.
+        """
         self.upstreams = upstreams
         self.functions = functions
         self.events = events
         self.showcase = Showcase(surface.show, finders)
         self._surface = surface
         self._walk = chain(middleware, self._deliver)
+        self._refused = refused
         self._seen = SeenUris()
         self._catalog = Catalog.build((), builtins=functions.definitions)
         self._announced = self._catalog
@@ -150,11 +154,11 @@ class Gateway:
             return await self._route(call)
 
     async def _route(self, call: Call) -> Raw:
-        check_scope(call.principal, call.method, call.params.get("name"))
+        self._check_scope(call)
         if (kind := LISTINGS.get(call.method)) is not None:
             return await self.listing(kind, call)
         try:
-            call.route = await self._target(call)
+            call.route = await self._aimed(call)
             return await self._walk(call)
         except (UnknownName, RateLimited):
             raise
@@ -163,6 +167,20 @@ class Gateway:
             if call.method != "tools/call" or is_about_the_name:
                 raise
             return self._failed(call, failure)
+
+    def _check_scope(self, call: Call) -> None:
+        try:
+            check_scope(call.principal, call.method, call.params.get("name"))
+        except GatewayError as failure:
+            self._refused(call, failure)
+            raise
+
+    async def _aimed(self, call: Call) -> Route | None:
+        try:
+            return await self._target(call)
+        except GatewayError as failure:
+            self._refused(call, failure)
+            raise
 
     async def _target(self, call: Call) -> Route | None:
         """Where the call leads; one that stands for another becomes the other. Raises UnknownName, InvalidParams."""

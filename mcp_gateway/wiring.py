@@ -5,6 +5,7 @@ A `Config` enters, what a room takes leaves. Nothing here starts, waits or keeps
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from mcp_gateway.gateway import Surface
 from mcp_gateway.llm import Settings
 from mcp_gateway.middleware.cache_rules import Caching
 from mcp_gateway.middleware.limits import CallLimits
+from mcp_gateway.observe.calls import Keeping
 from mcp_gateway.sandbox import Container
 from mcp_gateway.security.keys import ApiKey
 from mcp_gateway.security.principal import Allowance, Grant
@@ -185,6 +187,24 @@ def _embedding_folder(config: Config) -> Path | None:
     if named is None or not named.startswith(("/", "./", "../", "~/")):
         return None
     return config.path.parent / Path(named).expanduser()
+
+
+def keeping(config: Config) -> Keeping:
+    """How long calls are recorded."""
+    return Keeping(config.observability.calls.keep)
+
+
+def digests(config: Config) -> bool:
+    """Whether a call's arguments leave a digest."""
+    return config.observability.calls.arguments != "off"
+
+
+def policy(config: Config) -> str:
+    """What names this configuration in the record of calls: the start of the file's digest, 12 hexadecimal digits."""
+    try:
+        return hashlib.sha256(config.path.read_bytes()).hexdigest()[:12]
+    except OSError:
+        return "unknown"
 
 
 def kept_answers(config: Config, file: Path) -> TieredCache:

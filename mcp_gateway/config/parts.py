@@ -237,9 +237,11 @@ class CallLog(Section):
     """The record of calls."""
 
     keep: OrOff[Seconds] = Field(
-        default=7 * 86_400.0, description="How long records are kept, `7d` in seconds; off: none."
+        default=7 * 86_400.0, description="How long calls are recorded, `7d` in seconds; off: not at all."
     )
-    arguments: Literal["off", "redacted", "full"] = Field(default="redacted", description="What is kept of arguments.")
+    arguments: Literal["off", "redacted", "full"] = Field(
+        default="redacted", description="What is kept of arguments; redacted: a digest."
+    )
 
 
 class Alerts(Section):

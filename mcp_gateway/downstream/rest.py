@@ -40,6 +40,9 @@ logger = logging.getLogger(__name__)
 
 PREFIX = "/api/v1"
 
+MAX_CALLS = 1000
+"""The most calls that one request is shown; no more are in memory."""
+
 _requests = count(1)
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -47,10 +50,11 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """What REST shows of the process besides the gateway: its whole state, and its cache."""
+    """What REST shows of the process besides the gateway: its whole state, its cache, and so many of its last calls."""
 
     status: Callable[[], dict[str, Any]]
     cache: TieredCache
+    calls: Callable[[int], list[dict[str, Any]]] = lambda limit: []
 
 
 def routes(gateway: Gateway, process: Process, in_flight: InFlight, max_body_bytes: int) -> list[Route]:
@@ -65,6 +69,7 @@ def routes(gateway: Gateway, process: Process, in_flight: InFlight, max_body_byt
         Route("/resources", _guarded(partial(rest.listing, "resources", views.resources)), methods=["GET"]),
         Route("/status", _guarded(rest.status), methods=["GET"]),
         Route("/cache", _guarded(rest.cache), methods=["GET", "DELETE"]),
+        Route("/calls", _guarded(rest.calls), methods=["GET"]),
     ]
 
 
@@ -101,6 +106,13 @@ class _Rest:
             raise UnknownName("server", server)
         older_than_s = _seconds(request.query_params.get("older_than_s"))
         return JSONResponse({"removed": self._process.cache.clear(server, older_than_s)})
+
+    async def calls(self, request: Request) -> Response:
+        """`?limit=N`: the last calls, the newest first; without their arguments."""
+        limit = request.query_params.get("limit", "100")
+        if not limit.isdecimal() or not 1 <= int(limit) <= MAX_CALLS:
+            raise InvalidParams(f"limit must be a whole number from 1 to {MAX_CALLS}")
+        return JSONResponse({"calls": self._process.calls(int(limit))})
 
     async def call(self, request: Request) -> Response:
         """`{"arguments": {...}, "timeout_s": 5}` in, the `CallToolResult` out: 200 also when `isError` (decision 9)."""

@@ -75,7 +75,9 @@ class CacheMiddleware:
         if key is None:
             return await next(call)
         entry = self._cache.lookup(key)
+        call.cached = False
         if entry is not None and self._cache.clock() < entry.fresh_until:
+            call.cached = True
             return marked(entry.value, hit=True, age_s=self._cache.clock() - entry.stored_at)
         return await self._seek(_Trip(self._cache, self._owns, rule, call, next, key, _public_key(rule, call)), entry)
 
@@ -107,6 +109,7 @@ class CacheMiddleware:
             entry = self._cache.lookup(trip.public_key)
         if entry is None:
             return await self._miss(trip)
+        trip.call.cached = True
         if self._cache.clock() >= entry.fresh_until and self._flights is not None:
             self._flights.launch(trip.flight, QUIET, trip.go)
         return marked(entry.value, hit=True, age_s=self._cache.clock() - entry.stored_at)
@@ -115,14 +118,15 @@ class CacheMiddleware:
         """One call for all who ask the same, each within its own deadline; what is for one caller stays with it."""
         sink = trip.call.sink
         if self._flights is None or sink.token is not None:
-            return self._reply(await trip.go([sink]))
+            return self._reply(trip.call, await trip.go([sink]))
         answer, ours = await self._flights.join(trip.flight, sink, trip.go)
         if answer.fate is Fate.ALONE and not ours:
             answer = await trip.go([sink])
-        return self._reply(answer)
+        return self._reply(trip.call, answer)
 
-    def _reply(self, answer: _Answer) -> Raw:
+    def _reply(self, call: Call, answer: _Answer) -> Raw:
         """Three cases: 1. it came from the cache; 2. it is in there now; 3. it is not, and goes on byte for byte."""
+        call.cached = answer.kept_at is not None
         if answer.kept_at is not None:
             return marked(answer.raw, hit=True, age_s=self._cache.clock() - answer.kept_at)
         return marked(answer.raw, hit=False, age_s=0) if answer.was_kept else Raw(answer.raw)

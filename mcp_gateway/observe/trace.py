@@ -12,8 +12,9 @@ import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 HEADER: Final = "traceparent"
 """The HTTP header, and the member of `_meta` (SEP-414)."""
@@ -25,12 +26,11 @@ _NOTHING = {"0" * 32, "0" * 16}
 _random = random.Random()  # noqa: S311 - ids have to differ, not to be secret
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(msgspec.Struct, frozen=True):
     """One call among all that belong together.
 
     `id` is the trace's, 32 hexadecimal digits; `span` the call's own, 16. `onward` is the
-    `traceparent` that the upstream is sent.
+    `traceparent` that the upstream is sent. A Struct, since every call makes one.
     """
 
     id: str
@@ -40,7 +40,8 @@ class Trace:
     @classmethod
     def begin(cls) -> Trace:
         """A trace that starts here; marked as sampled, which is what an upstream takes a call without one for."""
-        id, span = _digits(32), _digits(16)
+        digits = _digits(48)
+        id, span = digits[:32], digits[32:]
         return cls(id, span, f"00-{id}-{span}-01")
 
     @classmethod
@@ -88,5 +89,5 @@ def apart() -> AbstractContextManager[None]:
 
 
 def _digits(count: int) -> str:
-    """Never all zeros, which is no id (section 3.2.2.3)."""
-    return f"{_random.getrandbits(count * 4) | 1:0{count}x}"
+    """Hexadecimal digits. All zeros, which are no id (section 3.2.2.3), come up once in 2**64 at most."""
+    return f"{_random.getrandbits(count * 4):0{count}x}"

@@ -58,7 +58,8 @@ def test_a_server_that_asks_for_missing_protection_is_left_out(tmp_path: Path, e
 @pytest.mark.parametrize(
     ("text", "path"),
     [
-        ("observability: {calls: {keep: 1d}}", "observability.calls"),
+        ("observability: {otlp: 'http://127.0.0.1:4318'}", "observability.otlp"),
+        ("observability: {calls: {arguments: full}}", "observability.calls.arguments: full"),
         ("cache: {backend: redis}", "cache.backend: redis"),
     ],
 )
