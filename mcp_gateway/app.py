@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.abc
@@ -49,6 +49,7 @@ from mcp_gateway.middleware.limits import LimitsMiddleware
 from mcp_gateway.observe.audit_file import AuditFile
 from mcp_gateway.observe.calls import Calls
 from mcp_gateway.observe.logging import configure_logging
+from mcp_gateway.observe.reading import Reading
 from mcp_gateway.observe.redaction import Redactor
 from mcp_gateway.revisions import LATEST_LEGACY, is_modern
 from mcp_gateway.sandbox.choice import SandboxChoice
@@ -74,6 +75,9 @@ from mcp_gateway.wiring import (
     surface,
     transport,
 )
+
+if TYPE_CHECKING:
+    from mcp_gateway.observe.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
@@ -185,10 +189,20 @@ class App:
         listener = bind(host, port, guarded=self.access.is_guarded)
         way_in = transport(self.config)
         url = address(listener, way_in)
-        app = http_app(self.gateway, self.endpoint, http_rules(self.config, host), self.process, self.access)
+        metrics = self._metrics() if self.config.observability.metrics else None
+        app = http_app(
+            self.gateway,
+            self.endpoint,
+            http_rules(self.config, host),
+            self.process,
+            self.access,
+            None if metrics is None else metrics.render,
+        )
         server = HttpServer(app, self.endpoint.in_flight, lambda: self._ready(url, on_ready), way_in)
         try:
             async with self.running() as group:
+                if metrics is not None:
+                    group.start_soon(metrics.run)
                 group.start_soon(self._obey_signals, server.stop, server.stop_now)
                 await server.serve(sockets=[listener])
         finally:
@@ -234,6 +248,13 @@ class App:
         call = Call("tools/call", {"name": tool, "arguments": arguments}, client, deadline_s=deadline_s)
         result: dict[str, Any] = loads(await self.gateway.route(call, sink))
         return result
+
+    def _metrics(self) -> Metrics:
+        from mcp_gateway.observe.metrics import Metrics  # its library takes 50 ms, which other commands spare
+
+        metrics = Metrics(lambda: self.config.servers, self.reading)
+        self.events.subscribe(metrics.hear)
+        return metrics
 
     def _ready(self, url: str, on_ready: Callable[[str], None]) -> None:
         try:
@@ -339,6 +360,7 @@ class App:
             "cache.memory": (old.cache.memory, new.cache.memory),
             "cache.disk": (old.cache.disk, new.cache.disk),
             "cache.backend": (old.cache.backend, new.cache.backend),
+            "observability.metrics": (old.observability.metrics, new.observability.metrics),
             "tools.execute.runner": (old.tools.execute.runner, new.tools.execute.runner),
             "tools.execute.container": (old.tools.execute.container, new.tools.execute.container),
         }
@@ -401,6 +423,11 @@ class App:
     def process(self) -> Process:
         """What REST shows besides the gateway."""
         return Process(self.status, self.cache, self.calls.latest)
+
+    def reading(self) -> Reading:
+        """What metrics tell of this moment."""
+        in_flight = self.endpoint.in_flight.count
+        return views.reading(self.gateway, self.sessions.clients, in_flight, self.cache.stats(), self.calls.dropped)
 
     def _health(self, call: Call) -> Mapping[str, Any]:
         summary = views.status(self.gateway)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -60,12 +60,22 @@ class LogMessage:
     session: str | None = None
 
 
+OK: Final = "ok"
+CANCELLED: Final = "cancelled"
+TOOL_ERROR: Final = "tool_error"
+UPSTREAM_ERROR: Final = "upstream_error"
+
+OUTCOMES: Final = (OK, CANCELLED, TOOL_ERROR, UPSTREAM_ERROR)
+"""How a call can end, besides the codes of `errors.CODES`: well; given up by its caller; with a result
+that is an error; with an error of the upstream's own."""
+
+
 class CallEnded(msgspec.Struct, frozen=True):
     """A call is over, well or not. Holds no argument and no result.
 
     `at` is when it came, in epoch seconds. `server` is None for built-ins and for what led nowhere; `tool` is the
-    upstream's own name of a tool or prompt, or a URI. `outcome` is `ok`, `tool_error`, `upstream_error`, `cancelled`
-    or a stable code of `errors.CODES`. `cached` is None for a call that the cache may not answer. `arguments` is a
+    upstream's own name of a tool or prompt, or a URI. `outcome` is one of OUTCOMES or a stable code of
+    `errors.CODES`. `cached` is None for a call that the cache may not answer. `arguments` is a
     digest, `policy` that of the configuration in force. A Struct, since every call makes one: a dataclass takes ten
     times as long (2026-11-24).
     """

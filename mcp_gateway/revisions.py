@@ -51,3 +51,17 @@ def is_modern(revision: str) -> bool:
 def at_least(revision: str, floor: str) -> bool:
     """Revisions are dates, so they compare as text."""
     return revision >= floor
+
+
+CALLS: Final = frozenset(
+    {
+        "completion/complete",
+        "logging/setLevel",
+        "prompts/get",
+        "resources/read",
+        "resources/subscribe",
+        "resources/unsubscribe",
+        "tools/call",
+    }
+)
+"""Methods of every revision that go through the gateway one by one; any other is a vendor's own."""

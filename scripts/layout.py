@@ -24,6 +24,7 @@ HOMES: Mapping[str, tuple[str, ...]] = {
     "keyring": ("security",),
     "mcp": ("downstream", "app", "bridge"),
     "openai": ("llm",),
+    "prometheus_client": ("observe",),
     "psutil": ("builtin", "observe"),
     "rich": ("cli",),
     "sqlite3": ("cache",),

@@ -24,7 +24,6 @@ REFUSED: Final[tuple[tuple[str, Callable[[Config], bool]], ...]] = (
 
 IGNORED: Final = (
     "observability.alerts",
-    "observability.metrics",
     "observability.otlp",
     "security.clean_texts",
     "security.max_description",

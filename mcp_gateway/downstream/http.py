@@ -1,4 +1,5 @@
-"""The HTTP doors as one ASGI application: `/mcp` and `/mcp/{profile}`, `/sse` with `/messages/`, REST, and health.
+"""The HTTP doors as one ASGI application: `/mcp` and `/mcp/{profile}`, `/sse` with `/messages/`, REST, health
+and metrics.
 
 Streamable HTTP and HTTP+SSE are the SDK's transports around the one `Endpoint`; this
 module only hangs them at their paths, behind the guard.
@@ -6,7 +7,7 @@ module only hangs them at their paths, behind the guard.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -61,8 +62,19 @@ class Entry(Protocol):
     def resource(self) -> ProtectedResource | None: ...
 
 
-def http_app(gateway: Gateway, endpoint: Endpoint, rules: HttpRules, process: rest.Process, entry: Entry) -> ASGIApp:
-    """The application; its lifespan holds the Streamable HTTP sessions."""
+Render = Callable[[str], tuple[bytes, str]]
+"""From an `Accept` header to a body and its content type."""
+
+
+def http_app(
+    gateway: Gateway,
+    endpoint: Endpoint,
+    rules: HttpRules,
+    process: rest.Process,
+    entry: Entry,
+    metrics: Render | None = None,
+) -> ASGIApp:
+    """The application; its lifespan holds the Streamable HTTP sessions. Without `metrics` there is no `/metrics`."""
     manager = StreamableHTTPSessionManager(
         app=endpoint.server,
         max_request_body_size=rules.max_body_bytes + _RENAMING_BYTES,
@@ -85,6 +97,7 @@ def http_app(gateway: Gateway, endpoint: Endpoint, rules: HttpRules, process: re
                 *metadata,
                 Route("/healthz", _alive, methods=["GET"]),
                 Route("/readyz", _alive, methods=["GET"]),
+                *([] if metrics is None else [Route("/metrics", _metrics(metrics), methods=["GET"])]),
             ],
         ),
         lifespan=_lifespan(manager),
@@ -135,6 +148,14 @@ def _sse_door(endpoint: Endpoint, sse: SseServerTransport) -> ASGIApp:
 
 async def _alive(request: Request) -> Response:
     return PlainTextResponse("ok\n")
+
+
+def _metrics(render: Render) -> Callable[[Request], Awaitable[Response]]:
+    async def metrics(request: Request) -> Response:
+        body, content_type = render(request.headers.get("accept", ""))
+        return Response(body, headers={"content-type": content_type})
+
+    return metrics
 
 
 async def _not_found(request: Request, error: Exception) -> Response:

@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 from mcp_gateway import __version__
 from mcp_gateway.cache import CacheStats
+from mcp_gateway.call import Client
 from mcp_gateway.catalog import Kind
 from mcp_gateway.gateway import Gateway
+from mcp_gateway.observe.reading import Reading
 from mcp_gateway.upstream.agent import MCPAgent
+from mcp_gateway.upstream.lifecycle import State
 
 
 def tools(gateway: Gateway) -> list[dict[str, Any]]:
@@ -95,6 +100,21 @@ def cache(stats: CacheStats) -> dict[str, Any]:
         "state": stats.state,
         "tiers": {name: cache(tier) for name, tier in stats.tiers.items()},
     }
+
+
+def reading(gateway: Gateway, clients: Iterable[Client], in_flight: int, stats: CacheStats, unrecorded: int) -> Reading:
+    """What metrics tell of this very moment."""
+    return Reading(
+        states={server["name"]: str(server["state"]) for server in servers(gateway)},
+        all_states=tuple(State),
+        sessions=Counter(client.door for client in clients),
+        in_flight=in_flight,
+        cache_hits=stats.hits,
+        cache_misses=stats.misses,
+        cache_entries=stats.entries,
+        cache_bytes=stats.bytes,
+        unrecorded=unrecorded,
+    )
 
 
 def _server(gateway: Gateway, agent: MCPAgent) -> dict[str, Any]:

@@ -18,32 +18,11 @@ from mcp_gateway.cache.key import canonical
 from mcp_gateway.call import Call
 from mcp_gateway.catalog import Kind
 from mcp_gateway.errors import GatewayError, RpcError
-from mcp_gateway.events import CallEnded, Events
+from mcp_gateway.events import CANCELLED, OK, TOOL_ERROR, UPSTREAM_ERROR, CallEnded, Events
 from mcp_gateway.middleware import Next
 from mcp_gateway.observe.text import visible
+from mcp_gateway.revisions import CALLS
 from mcp_gateway.wire import Malformed, Raw, fields
-
-OK: Final = "ok"
-CANCELLED: Final = "cancelled"
-TOOL_ERROR: Final = "tool_error"
-UPSTREAM_ERROR: Final = "upstream_error"
-
-OUTCOMES: Final = (OK, CANCELLED, TOOL_ERROR, UPSTREAM_ERROR)
-"""How a call can end, besides the codes of `errors.CODES`: well; given up by its caller; with a result
-that is an error; with an error of the upstream's own."""
-
-METHODS: Final = frozenset(
-    {
-        "completion/complete",
-        "logging/setLevel",
-        "prompts/get",
-        "resources/read",
-        "resources/subscribe",
-        "resources/unsubscribe",
-        "tools/call",
-    }
-)
-"""What the specifications name; any other method is a stranger's text."""
 
 MAX_TEXT: Final = 200
 """Characters kept of a text that is not ours (our choice)."""
@@ -100,7 +79,7 @@ class Audit:
                 principal=call.principal.id,
                 client=self._text(info.get("name")) if info else None,
                 door=call.client.door,
-                method=call.method if call.method in METHODS else self._text(call.method) or "",
+                method=call.method if call.method in CALLS else self._text(call.method) or "",
                 server=route.server if route else None,
                 tool=self._subject(call),
                 outcome=outcome,

@@ -9,32 +9,13 @@ from typing import Any
 
 import anyio
 import pytest
-from mcp_gateway.events import CallEnded, OfferChanged
+from mcp_gateway.events import OfferChanged
 from mcp_gateway.observe import calls as record
 from mcp_gateway.observe.audit_file import AuditFile
 from mcp_gateway.observe.calls import Calls, Keeping
 
 from tests.fakes.clock import Clock
-
-
-def ended(**changes: Any) -> CallEnded:
-    facts: dict[str, Any] = {
-        "at": 1_800_000_000.0,
-        "duration_s": 0.0123456,
-        "trace": "4bf92f3577b34da6a3ce929d0e0e4736",
-        "span": "00f067aa0ba902b7",
-        "principal": "local",
-        "client": "test",
-        "door": "http",
-        "method": "tools/call",
-        "server": "up",
-        "tool": "echo",
-        "outcome": "ok",
-        "cached": None,
-        "arguments": None,
-        "policy": "abc",
-    }
-    return CallEnded(**facts | changes)
+from tests.observe.calls import ended
 
 
 @pytest.fixture
