@@ -46,11 +46,13 @@ from mcp_gateway.middleware.cache import CacheMiddleware
 from mcp_gateway.middleware.cache_rules import CacheRules
 from mcp_gateway.middleware.heartbeat import Heartbeat
 from mcp_gateway.middleware.limits import LimitsMiddleware
+from mcp_gateway.observe.alerts import Alerts
 from mcp_gateway.observe.audit_file import AuditFile
 from mcp_gateway.observe.calls import Calls
 from mcp_gateway.observe.logging import configure_logging
 from mcp_gateway.observe.reading import Reading
 from mcp_gateway.observe.redaction import Redactor
+from mcp_gateway.observe.webhook import Webhook
 from mcp_gateway.revisions import LATEST_LEGACY, is_modern
 from mcp_gateway.sandbox.choice import SandboxChoice
 from mcp_gateway.upstream.definition import Definition
@@ -61,6 +63,7 @@ from mcp_gateway.upstream.manager import MCPAgentManager
 from mcp_gateway.upstream.snapshot import Snapshot
 from mcp_gateway.wire import loads
 from mcp_gateway.wiring import (
+    alert_rules,
     caching,
     call_limits,
     check_profile,
@@ -74,6 +77,7 @@ from mcp_gateway.wiring import (
     policy,
     surface,
     transport,
+    webhook_url,
 )
 
 if TYPE_CHECKING:
@@ -148,6 +152,8 @@ class App:
         )
         self.functions = MCPFunctions((), health=self._health, settled=self.sandbox.settled)
         self._configure_functions()
+        self.webhook = Webhook(lambda: webhook_url(self.config), {"gateway": config.path.name}, environ)
+        self.alerts = Alerts(alert_rules(config), self.reading, self.webhook.send, state)
         self.heartbeat = Heartbeat()
         self._policy = policy(config)
         self._audit = Audit(self.events, self._redactor.clean, lambda: self._policy)
@@ -176,6 +182,7 @@ class App:
         self.events.subscribe(self._cached.hear)
         self.events.subscribe(self._services.index.hear)
         self.events.subscribe(self.calls.hear)
+        self.events.subscribe(self.alerts.hear)
         self.events.subscribe(self._hear)
 
     # -- doors ---------------------------------------------------------------------------------------------------
@@ -278,6 +285,8 @@ class App:
             group.start_soon(self._services.index.run, lambda: self.gateway.catalog)
             group.start_soon(self.sandbox.run)
             group.start_soon(self.calls.run)
+            group.start_soon(self.alerts.run)
+            group.start_soon(self.webhook.run)
             group.start_soon(self._save_changes)
             group.start_soon(self._watch_file)
             try:
@@ -344,6 +353,7 @@ class App:
         self._definitions = defined
         self._configure_functions()
         self.upstreams.apply(defined)
+        self.alerts.configure(alert_rules(config))
         self.gateway.configure(surface(config, self.gateway.catalog.sticky))
         self._services.index.renew()
         self._cache_rules.configure(caching(config))
@@ -425,9 +435,9 @@ class App:
         return Process(self.status, self.cache, self.calls.latest)
 
     def reading(self) -> Reading:
-        """What metrics tell of this moment."""
+        """What metrics and alerts know of this moment."""
         in_flight = self.endpoint.in_flight.count
-        return views.reading(self.gateway, self.sessions.clients, in_flight, self.cache.stats(), self.calls.dropped)
+        return views.reading(self.gateway, self.sessions.clients, in_flight, self.cache.stats(), self.calls)
 
     def _health(self, call: Call) -> Mapping[str, Any]:
         summary = views.status(self.gateway)

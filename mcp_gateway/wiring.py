@@ -22,6 +22,7 @@ from mcp_gateway.gateway import Surface
 from mcp_gateway.llm import Settings
 from mcp_gateway.middleware.cache_rules import Caching
 from mcp_gateway.middleware.limits import CallLimits
+from mcp_gateway.observe.alerts import AlertRules
 from mcp_gateway.observe.calls import Keeping
 from mcp_gateway.sandbox import Container
 from mcp_gateway.security.keys import ApiKey
@@ -192,6 +193,18 @@ def _embedding_folder(config: Config) -> Path | None:
 def keeping(config: Config) -> Keeping:
     """How long calls are recorded."""
     return Keeping(config.observability.calls.keep)
+
+
+def alert_rules(config: Config) -> AlertRules:
+    """When somebody is told."""
+    alerts = config.observability.alerts
+    return AlertRules(alerts.error_rate, alerts.window, alerts.latency, alerts.memory)
+
+
+def webhook_url(config: Config) -> str | None:
+    """Who is told, besides the log."""
+    webhook = config.observability.alerts.webhook
+    return None if webhook is None else webhook.get_secret_value()
 
 
 def digests(config: Config) -> bool:

@@ -23,7 +23,6 @@ REFUSED: Final[tuple[tuple[str, Callable[[Config], bool]], ...]] = (
 """Path -> whether the file asks for protection, or for a shape of service, that is not there yet."""
 
 IGNORED: Final = (
-    "observability.alerts",
     "observability.otlp",
     "security.clean_texts",
     "security.max_description",

@@ -252,6 +252,9 @@ class Alerts(Section):
         default=0.5, gt=0, le=1, description="Share of failing calls of a server within the window."
     )
     window: Seconds = Field(default=300.0, gt=0, description="The window, in seconds.")
+    latency: OrOff[Seconds] = Field(
+        default=None, description="95th percentile of a server's calls within the window, in seconds; off: not watched."
+    )
     memory: OrOff[Bytes] = Field(
         default=None, description="Resident memory of the gateway, in bytes; off: not watched."
     )

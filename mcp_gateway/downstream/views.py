@@ -17,7 +17,8 @@ from mcp_gateway.cache import CacheStats
 from mcp_gateway.call import Client
 from mcp_gateway.catalog import Kind
 from mcp_gateway.gateway import Gateway
-from mcp_gateway.observe.reading import Reading
+from mcp_gateway.observe.calls import Calls
+from mcp_gateway.observe.reading import Reading, resident_bytes
 from mcp_gateway.upstream.agent import MCPAgent
 from mcp_gateway.upstream.lifecycle import State
 
@@ -102,10 +103,11 @@ def cache(stats: CacheStats) -> dict[str, Any]:
     }
 
 
-def reading(gateway: Gateway, clients: Iterable[Client], in_flight: int, stats: CacheStats, unrecorded: int) -> Reading:
-    """What metrics tell of this very moment."""
+def reading(gateway: Gateway, clients: Iterable[Client], in_flight: int, stats: CacheStats, calls: Calls) -> Reading:
+    """What metrics and alerts know of this very moment."""
+    states = {agent.name: agent.state for agent in gateway.upstreams.agents}
     return Reading(
-        states={server["name"]: str(server["state"]) for server in servers(gateway)},
+        states={name: states.get(name, State.DISABLED) for name in gateway.upstreams.names},
         all_states=tuple(State),
         sessions=Counter(client.door for client in clients),
         in_flight=in_flight,
@@ -113,7 +115,10 @@ def reading(gateway: Gateway, clients: Iterable[Client], in_flight: int, stats: 
         cache_misses=stats.misses,
         cache_entries=stats.entries,
         cache_bytes=stats.bytes,
-        unrecorded=unrecorded,
+        cache_state=stats.tiers.get("disk", stats).state,
+        unrecorded=calls.dropped,
+        record_failure=calls.failure,
+        memory_bytes=resident_bytes(),
     )
 
 

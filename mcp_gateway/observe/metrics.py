@@ -17,7 +17,6 @@ from itertools import accumulate
 from typing import Final
 
 import anyio
-import psutil
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
@@ -52,7 +51,6 @@ class Metrics:
         self.lag_every_s = LAG_EVERY_S
         self._names = names
         self._read = read
-        self._process = psutil.Process()
         self._calls: Counter[tuple[str, str, str]] = Counter()
         self._runs: Counter[str] = Counter()
         self._connects: Counter[str] = Counter()
@@ -116,7 +114,6 @@ class Metrics:
         """Everything, for the library."""
         yield from self._counted()
         yield from _now(self._read())
-        yield _gauge("process_resident_memory_bytes", "Memory of the gateway.", self._process.memory_info().rss)
 
     def _counted(self) -> Iterator[Metric]:
         outcomes = "ok, tool_error, upstream_error, cancelled or an error code"
@@ -185,6 +182,7 @@ def _now(now: Reading) -> Iterator[Metric]:
     yield _gauge("mcp_gateway_cache_entries", "Answers in the cache.", now.cache_entries)
     yield _gauge("mcp_gateway_cache_bytes", "Their size.", now.cache_bytes)
     yield _counter("mcp_gateway_calls_unrecorded", "Calls that are not in the record on disk.", now.unrecorded)
+    yield _gauge("process_resident_memory_bytes", "Memory of the gateway.", now.memory_bytes)
 
 
 def _gauge(name: str, said: str, value: float) -> Metric:

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import psutil
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What is true just now. `states` are those of the configured servers, out of `all_states`; bytes and counts."""
+    """What is true just now: counts and bytes.
+
+    `states` are those of the configured servers, out of `all_states`; `cache_state` is `ok`, `down` or `closed`.
+    `unrecorded` calls are missing from the record on disk; `record_failure` is why, None while it can be written.
+    """
 
     states: Mapping[str, str]
     all_states: Sequence[str]
@@ -18,4 +24,12 @@ class Reading:
     cache_misses: int
     cache_entries: int
     cache_bytes: int
+    cache_state: str
     unrecorded: int
+    record_failure: str | None
+    memory_bytes: int
+
+
+def resident_bytes() -> int:
+    """The memory that this process takes."""
+    return int(psutil.Process().memory_info().rss)

@@ -55,6 +55,7 @@ REQUIREMENTS: Final = {
     "logging": ("log messages reach the session that asked, from its level on", f"{SPECIFICATION}/2025-11-25/server"),
     "logging-apart": ("each session has a level of its own", "ours"),
     "metrics": ("figures for Prometheus, behind the guard, with names of ours only", "ours: security facts, R-CAP-1"),
+    "alerts": ("a webhook is told once when something begins and once when it ends", "ours: issue 5"),
     "record": ("every call of a name is recorded, without its arguments", "ours: security facts, A7"),
     "trace": (
         "one trace from the door to the upstream; no member is added to params that hold none",
