@@ -26,10 +26,12 @@ from mcp_gateway.downstream import rest
 from mcp_gateway.downstream.auth import OPEN_PATHS, Authenticating, Authentication
 from mcp_gateway.downstream.endpoint import Endpoint
 from mcp_gateway.downstream.guard import Guard
+from mcp_gateway.downstream.identity import principal_of
 from mcp_gateway.downstream.screen import Screen
 from mcp_gateway.downstream.selection import Selecting
-from mcp_gateway.errors import http_body
+from mcp_gateway.errors import Forbidden, http_body, to_http
 from mcp_gateway.gateway import Gateway
+from mcp_gateway.security.policy import check_whole
 
 if TYPE_CHECKING:
     from mcp_gateway.downstream.oauth_resource import ProtectedResource
@@ -152,6 +154,11 @@ async def _alive(request: Request) -> Response:
 
 def _metrics(render: Render) -> Callable[[Request], Awaitable[Response]]:
     async def metrics(request: Request) -> Response:
+        try:
+            check_whole(principal_of(request.scope))
+        except Forbidden as refusal:
+            status, refused = to_http(refusal)
+            return JSONResponse(refused, status_code=status)
         body, content_type = render(request.headers.get("accept", ""))
         return Response(body, headers={"content-type": content_type})
 

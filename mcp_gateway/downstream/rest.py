@@ -21,6 +21,7 @@ from mcp_gateway.cache import TieredCache
 from mcp_gateway.call import Call, Client
 from mcp_gateway.downstream import views
 from mcp_gateway.downstream.body import read_body
+from mcp_gateway.downstream.identity import principal_of
 from mcp_gateway.downstream.inflight import InFlight
 from mcp_gateway.errors import (
     CODES,
@@ -50,11 +51,12 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """What REST shows of the process besides the gateway: its whole state, its cache, and so many of its last calls."""
+    """What REST shows of the process besides the gateway: its whole state, its cache, and so many of its last calls
+    (of one principal, or of all)."""
 
     status: Callable[[], dict[str, Any]]
     cache: TieredCache
-    calls: Callable[[int], list[dict[str, Any]]] = lambda limit: []
+    calls: Callable[[int, str | None], list[dict[str, Any]]] = lambda limit, principal: []
 
 
 def routes(gateway: Gateway, process: Process, in_flight: InFlight, max_body_bytes: int) -> list[Route]:
@@ -108,11 +110,13 @@ class _Rest:
         return JSONResponse({"removed": self._process.cache.clear(server, older_than_s)})
 
     async def calls(self, request: Request) -> Response:
-        """`?limit=N`: the last calls, the newest first; without their arguments."""
+        """`?limit=N`: the last calls, the newest first; of others than the caller for admins only."""
         limit = request.query_params.get("limit", "100")
         if not limit.isdecimal() or not 1 <= int(limit) <= MAX_CALLS:
             raise InvalidParams(f"limit must be a whole number from 1 to {MAX_CALLS}")
-        return JSONResponse({"calls": self._process.calls(int(limit))})
+        principal = principal_of(request.scope)
+        whose = None if "admin" in principal.scopes else principal.id
+        return JSONResponse({"calls": self._process.calls(int(limit), whose)})
 
     async def call(self, request: Request) -> Response:
         """`{"arguments": {...}, "timeout_s": 5}` in, the `CallToolResult` out: 200 also when `isError` (decision 9)."""

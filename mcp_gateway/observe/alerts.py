@@ -50,7 +50,16 @@ EASE: Final = 0.9
 """A condition that holds ends only below this part of its limit, so that it does not flutter (our choice)."""
 
 _CALLERS_OWN: Final = frozenset(
-    {OK, CANCELLED, "invalid_params", "unknown_name", "unknown_method", "message_too_large"}
+    {
+        OK,
+        CANCELLED,
+        "invalid_params",
+        "unknown_name",
+        "unknown_method",
+        "message_too_large",
+        "forbidden",
+        "rate_limited",
+    }
 )
 """Outcomes that say nothing against the server."""
 

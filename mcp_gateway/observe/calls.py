@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Final
 
 import anyio
@@ -67,13 +68,14 @@ class Calls:
         if len(self._queue) == 1:
             self._wanted.set()
 
-    def latest(self, limit: int = LATEST) -> list[dict[str, Any]]:
-        """The newest first, none older than records are kept."""
+    def latest(self, limit: int = LATEST, principal: str | None = None) -> list[dict[str, Any]]:
+        """The newest first, none older than records are kept; of one principal, or of all."""
         keep_s = self.keeping.keep_s
         if keep_s is None:
             return []
         oldest = self._clock() - keep_s
-        return [plain(call) for call in reversed(self._latest) if call.at >= oldest][:limit]
+        shown = (call for call in reversed(self._latest) if call.at >= oldest and principal in (None, call.principal))
+        return [plain(call) for call in islice(shown, limit)]
 
     async def run(self) -> None:
         """Write what is heard, until cancelled."""

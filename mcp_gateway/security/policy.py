@@ -6,10 +6,11 @@ What of the whole a caller sees is the other half, `Showcase.view`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from mcp_gateway.errors import Forbidden
-from mcp_gateway.security.principal import Principal
+from mcp_gateway.security.principal import EVERYTHING, Principal
 
 SCOPE_OF_TOOL: Final[Mapping[str, str]] = {"ask": "ask", "execute": "execute"}
 """Built-in tools that have a scope of their own; without it they are neither listed nor found."""
@@ -35,6 +36,12 @@ def check_admin(principal: Principal) -> None:
     """For what changes the gateway itself. Raises Forbidden."""
     if "admin" not in principal.scopes:
         raise Forbidden(f"{principal.id} may not do this: it needs the scope 'admin'")
+
+
+def check_whole(principal: Principal) -> None:
+    """For what names every server. Raises Forbidden unless the principal may read and nothing is kept from it."""
+    if "read" not in principal.scopes or replace(principal.grant, mode=None) != EVERYTHING:
+        raise Forbidden(f"{principal.id} may not do this: it needs the scope 'read' for all servers and tools")
 
 
 _READING: Final = ("prompts/", "resources/")

@@ -28,6 +28,8 @@ DOORS = [
     ("POST", "/messages/?session_id=0123456789abcdef0123456789abcdef"),
     ("GET", "/api/v1/tools"),
     ("GET", "/api/v1/status"),
+    ("GET", "/api/v1/calls"),
+    ("GET", "/metrics"),
     ("POST", "/api/v1/tools/up__echo/call"),
     ("GET", "/nowhere"),
 ]

@@ -8,6 +8,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from mcp_gateway.security.keys import hashed, new_key
 
 from tests.fakes import tool_box
 from tests.gateway import READY_S, Gateway
@@ -35,6 +36,23 @@ def test_calls_through_a_door_are_counted(tmp_path: Path) -> None:
     assert 'mcp_gateway_calls_total{method="tools/call",outcome="ok",server="-"} 1.0' in text
     assert 'mcp_gateway_calls_total{method="tools/call",outcome="unknown_name",server="-"} 1.0' in text
     assert 'mcp_gateway_upstream_state{server="box",state="ready"} 1.0' in text
+
+
+@shows("metrics")
+def test_a_key_for_a_part_gets_no_figures_of_the_whole(tmp_path: Path) -> None:
+    whole, part = new_key(), new_key()
+    keys = [
+        {"name": "whole", "hash": hashed(whole), "scopes": ["read"]},
+        {"name": "part", "hash": hashed(part), "servers": {"allow": ["a*"]}},
+    ]
+    with Gateway(tmp_path, {"mcpServers": {}, "auth": {"keys": keys}}) as gateway:
+        text, _ = metrics(gateway, **{"X-API-Key": whole})
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            metrics(gateway, **{"X-API-Key": part})
+
+    assert "mcp_gateway_in_flight" in text
+    assert refused.value.code == 403
+    refused.value.close()
 
 
 @shows("metrics")

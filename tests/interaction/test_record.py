@@ -8,9 +8,11 @@ from typing import Any
 import httpx2
 import pytest
 from mcp.shared.exceptions import MCPError
+from mcp_gateway.security.keys import hashed, new_key
 
 from tests.interaction.conftest import Connect
 from tests.interaction.house import Door, House, house
+from tests.interaction.posting import Session
 from tests.interaction.requirements import shows
 
 DOORS = {"stdio": "stdio", "sse": "sse", "http": "http"}
@@ -60,6 +62,24 @@ async def test_the_record_is_on_disk_once_the_gateway_has_stopped(tmp_path: Path
 
     (file,) = (tmp_path / "home").glob("**/audit/*.jsonl")
     assert call["span"] in file.read_text()
+
+
+@shows("record")
+async def test_a_key_is_shown_its_own_calls_and_an_admins_those_of_all(tmp_path: Path) -> None:
+    one, boss = new_key(), new_key()
+    keys = [
+        {"name": "one", "hash": hashed(one)},
+        {"name": "boss", "hash": hashed(boss), "scopes": ["read", "call", "admin"]},
+    ]
+    async with house(tmp_path, auth={"keys": keys}) as home:
+        for key in (one, boss):
+            session = Session(home.url)
+            session.headers["X-API-Key"] = key
+            async with session:
+                await session.ask(1, "tools/call", {"name": "up__echo"})
+                answer = await session.http.get(f"{home.origin}/api/v1/calls", headers={"X-API-Key": key})
+                seen = [call["principal"] for call in answer.json()["calls"]]
+                assert seen == (["key:one"] if key == one else ["key:boss", "key:one"])
 
 
 @shows("record")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from mcp_gateway.errors import Forbidden
-from mcp_gateway.security.policy import check_admin, check_scope, needed_scope
-from mcp_gateway.security.principal import LOCAL, Principal
+from mcp_gateway.security.policy import check_admin, check_scope, check_whole, needed_scope
+from mcp_gateway.security.principal import LOCAL, SCOPES, Grant, Principal
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,22 @@ def test_each_method_needs_one_scope(method: str, tool: object, scope: str) -> N
     check_scope(Principal("one", frozenset({scope})), method, tool)
     with pytest.raises(Forbidden, match=repr(scope)):
         check_scope(Principal("other", LOCAL.scopes - {scope}), method, tool)
+
+
+@pytest.mark.parametrize(
+    "principal",
+    [
+        Principal("key:ci", frozenset({"call"})),
+        Principal("key:ci", SCOPES, Grant(servers=("a",))),
+        Principal("key:ci", SCOPES, Grant(deny_tools=("x",))),
+        Principal("key:ci", SCOPES, Grant(profile="p")),
+    ],
+)
+def test_what_names_every_server_is_for_those_who_may_see_every_server(principal: Principal) -> None:
+    check_whole(LOCAL)
+    check_whole(Principal("key:prometheus", frozenset({"read"}), Grant(mode="all")))
+    with pytest.raises(Forbidden, match="for all servers"):
+        check_whole(principal)
 
 
 def test_the_gateway_itself_is_changed_by_admins_only() -> None:
