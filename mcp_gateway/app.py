@@ -421,6 +421,9 @@ class App:
             **views.status(self.gateway),
             "sessions": len(self.sessions),
             "in_flight": self.endpoint.in_flight.count,
+            "alerts": [
+                {"alert": name, "server": server, "text": text} for (name, server), text in self.alerts.firing.items()
+            ],
             "config": {
                 "file": str(self.config.path),
                 "error": self.reload_error,

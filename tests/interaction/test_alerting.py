@@ -30,12 +30,14 @@ async def test_a_webhook_hears_of_a_parked_server_and_of_its_end(tmp_path: Path)
         async with gateway(tmp_path, config) as (app, _):
             with anyio.fail_after(10):
                 fired = await receive.receive()
+                shown = app.status()["alerts"]
                 write_config(tmp_path, {**config, "mcpServers": {}, "tools": FEW_BUILTINS})
                 assert app.reload()
                 resolved = await receive.receive()
 
     assert (fired["alert"], fired["state"], fired["server"]) == ("upstream_down", "firing", "gone")
     assert (resolved["alert"], resolved["state"], resolved["server"]) == ("upstream_down", "resolved", "gone")
+    assert shown == [{"alert": "upstream_down", "server": "gone", "text": fired["text"]}]
     assert fired["gateway"] == "gateway.yaml"
     send.close()
     receive.close()

@@ -9,6 +9,7 @@ import httpx2
 import pytest
 from mcp.shared.exceptions import MCPError
 from mcp_gateway.security.keys import hashed, new_key
+from mcp_types import Implementation
 
 from tests.interaction.conftest import Connect
 from tests.interaction.house import Door, House, house
@@ -62,6 +63,25 @@ async def test_the_record_is_on_disk_once_the_gateway_has_stopped(tmp_path: Path
 
     (file,) = (tmp_path / "home").glob("**/audit/*.jsonl")
     assert call["span"] in file.read_text()
+
+
+@shows("record")
+async def test_a_secret_is_in_no_part_of_the_record(tmp_path: Path) -> None:
+    secret = "planted-in-the-configuration"
+    headers = {"Authorization": f"Bearer {secret}"}
+    async with house(tmp_path, entry={"headers": headers}) as home:
+        client = home.client(Door.HTTP_LEGACY, client_info=Implementation(name=f"I-{secret}", version="0"))
+        async with client:
+            await client.call_tool("up__echo", {"text": secret})
+            with pytest.raises(MCPError):
+                await client.call_tool(f"up__{secret}", {"text": secret})
+            with pytest.raises(MCPError):
+                await client.read_resource(f"x://{secret}/")
+        shown = await recorded(home)
+
+    (file,) = (tmp_path / "home").glob("**/audit/*.jsonl")
+    assert [call["tool"] for call in shown] == ["x://[redacted]/", "up__[redacted]", "echo"]
+    assert secret not in f"{shown}{file.read_text()}"
 
 
 @shows("record")
