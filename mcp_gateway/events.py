@@ -60,6 +60,22 @@ class LogMessage:
     session: str | None = None
 
 
+class CallStarted(msgspec.Struct, frozen=True):
+    """A call is on its way to whoever serves it. The members are those of the `CallEnded` that follows, by its span."""
+
+    at: float
+    trace: str
+    span: str
+    principal: str
+    client: str | None
+    door: str
+    method: str
+    server: str | None
+    tool: str | None
+    arguments: str | None
+    policy: str
+
+
 OK: Final = "ok"
 CANCELLED: Final = "cancelled"
 TOOL_ERROR: Final = "tool_error"
@@ -96,7 +112,7 @@ class CallEnded(msgspec.Struct, frozen=True):
     policy: str
 
 
-Event = ServerStateChanged | OfferChanged | CatalogChanged | ResourceUpdated | LogMessage | CallEnded
+Event = ServerStateChanged | OfferChanged | CatalogChanged | ResourceUpdated | LogMessage | CallStarted | CallEnded
 Listener = Callable[[Event], None]
 
 

@@ -1,6 +1,6 @@
-"""Tells of every call that has ended: who made it, what it was about, how it went and how long it took.
+"""Tells of every call: who made it, what it is about, how it went and how long it took.
 
-A call goes through unchanged; a `CallEnded` is published, whatever its end. Of the arguments
+A call goes through unchanged; a `CallStarted` and, whatever its end, a `CallEnded` are published. Of the arguments
 there is a digest, never the arguments; the texts of strangers are cut, and cleaned of secrets.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import Any, Final
 
@@ -18,11 +18,11 @@ from mcp_gateway.cache.key import canonical
 from mcp_gateway.call import Call
 from mcp_gateway.catalog import Kind
 from mcp_gateway.errors import GatewayError, RpcError
-from mcp_gateway.events import CANCELLED, OK, TOOL_ERROR, UPSTREAM_ERROR, CallEnded, Events
+from mcp_gateway.events import CANCELLED, OK, TOOL_ERROR, UPSTREAM_ERROR, CallEnded, CallStarted, Events
 from mcp_gateway.middleware import Next
 from mcp_gateway.observe.text import visible
 from mcp_gateway.revisions import CALLS
-from mcp_gateway.wire import Malformed, Raw, fields
+from mcp_gateway.wire import Malformed, Raw, fields, loads
 
 MAX_TEXT: Final = 200
 """Characters kept of a text that is not ours (our choice)."""
@@ -42,7 +42,8 @@ class Audit:
         """Whether the arguments leave a digest."""
 
     async def __call__(self, call: Call, next: Next) -> Raw:
-        at, began_s, arguments = time.time(), time.perf_counter(), self._digest(call)
+        started, began_s = self._started(call), time.perf_counter()
+        self._events.publish(started)
         outcome = CANCELLED
         try:
             raw = await next(call)
@@ -58,35 +59,26 @@ class Audit:
             outcome = "internal_error"
             raise
         finally:
-            self._tell(call, outcome, at, time.perf_counter() - began_s, arguments)
+            self._events.publish(_ended(started, outcome, time.perf_counter() - began_s, call.cached))
 
     def refused(self, call: Call, failure: GatewayError) -> None:
-        """A call that led nowhere: an unknown name, or one that is not for this caller."""
-        self._tell(call, failure.code, time.time(), 0.0, self._digest(call))
+        """A call that led nowhere: an unknown name, or one that is not for this caller. It has no start."""
+        self._events.publish(_ended(self._started(call), failure.code, 0.0, None))
 
-    def _digest(self, call: Call) -> str | None:
-        return digest(call.params.get("arguments")) if self.digests else None
-
-    def _tell(self, call: Call, outcome: str, at: float, duration_s: float, arguments: str | None) -> None:
-        route = call.route
+    def _started(self, call: Call) -> CallStarted:
         info = call.client.info
-        self._events.publish(
-            CallEnded(
-                at=at,
-                duration_s=duration_s,
-                trace=call.trace.id,
-                span=call.trace.span,
-                principal=call.principal.id,
-                client=self._text(info.get("name")) if info else None,
-                door=call.client.door,
-                method=call.method if call.method in CALLS else self._text(call.method) or "",
-                server=route.server if route else None,
-                tool=self._subject(call),
-                outcome=outcome,
-                cached=call.cached,
-                arguments=arguments,
-                policy=self._policy(),
-            )
+        return CallStarted(
+            at=time.time(),
+            trace=call.trace.id,
+            span=call.trace.span,
+            principal=call.principal.id,
+            client=self._text(info.get("name")) if isinstance(info, Mapping) else None,
+            door=call.client.door,
+            method=call.method if call.method in CALLS else self._text(call.method) or "",
+            server=call.route.server if call.route else None,
+            tool=self._subject(call),
+            arguments=digest(call.params.get("arguments")) if self.digests else None,
+            policy=self._policy(),
         )
 
     def _subject(self, call: Call) -> str | None:
@@ -99,19 +91,41 @@ class Audit:
 
     def _uri(self, value: Any) -> str | None:
         """Without user, query and fragment, where tokens like to be."""
-        text = self._text(value)
-        return None if text is None else re.sub(r"//[^/?#]*@", "//", re.split(r"[?#]", text, maxsplit=1)[0])
+        text = _plain(value)
+        return None if text is None else self._text(re.sub(r"//[^/?#]*@", "//", re.split(r"[?#]", text, maxsplit=1)[0]))
 
     def _text(self, value: Any) -> str | None:
         """A stranger's text, fit to be kept; None when it is no text."""
-        if isinstance(value, Raw):
-            try:
-                value = msgspec.json.decode(value)
-            except msgspec.DecodeError:
-                return None
-        if not isinstance(value, str):
-            return None
-        return visible(self._clean(value)[:MAX_TEXT])
+        text = _plain(value)
+        return None if text is None else visible(self._clean(text)[:MAX_TEXT])
+
+
+def _ended(call: CallStarted, outcome: str, duration_s: float, cached: bool | None) -> CallEnded:
+    return CallEnded(
+        at=call.at,
+        duration_s=duration_s,
+        trace=call.trace,
+        span=call.span,
+        principal=call.principal,
+        client=call.client,
+        door=call.door,
+        method=call.method,
+        server=call.server,
+        tool=call.tool,
+        outcome=outcome,
+        cached=cached,
+        arguments=call.arguments,
+        policy=call.policy,
+    )
+
+
+def _plain(value: Any) -> str | None:
+    """A param that is a text."""
+    try:
+        plain = loads(value) if isinstance(value, Raw) else value
+    except Malformed:
+        return None
+    return plain if isinstance(plain, str) else None
 
 
 def digest(arguments: Any) -> str | None:

@@ -7,6 +7,7 @@ disk that refuses costs a warning.
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections import deque
@@ -100,7 +101,7 @@ class Calls:
             self._taken()
 
     def _write(self, batch: tuple[CallEnded, ...], keep_s: float) -> None:
-        self._file.append([encode(plain(call)) for call in batch], keep_s)
+        self._file.append([_line(plain(call)) for call in batch], keep_s)
 
     def _refused(self, reason: str, lost: int) -> None:
         self.dropped += lost
@@ -132,3 +133,11 @@ def plain(call: CallEnded) -> dict[str, Any]:
         "arguments": call.arguments,
         "policy": call.policy,
     }
+
+
+def _line(call: dict[str, Any]) -> bytes:
+    """JSON; a name from the configuration may hold half a surrogate pair, which only escapes can tell."""
+    try:
+        return encode(call)
+    except UnicodeEncodeError:
+        return json.dumps(call).encode()

@@ -10,7 +10,7 @@ import pytest
 from mcp_gateway.call import Call, Client
 from mcp_gateway.catalog import Kind, Route
 from mcp_gateway.errors import InvalidParams, RpcError, UnknownName, UpstreamTimeout
-from mcp_gateway.events import CallEnded, Events
+from mcp_gateway.events import CallEnded, CallStarted, Events
 from mcp_gateway.middleware import Next
 from mcp_gateway.middleware.audit import MAX_TEXT, Audit, digest
 from mcp_gateway.observe.redaction import Redactor
@@ -32,9 +32,12 @@ class Told:
 
     @property
     def one(self) -> CallEnded:
-        (call,) = self.calls
-        assert isinstance(call, CallEnded)
+        (call,) = self.ended
         return call
+
+    @property
+    def ended(self) -> list[CallEnded]:
+        return [event for event in self.calls if isinstance(event, CallEnded)]
 
 
 def call(arguments: Any = None, **parts: Any) -> Call:
@@ -70,6 +73,20 @@ async def test_a_call_is_told_with_who_what_and_how() -> None:
     assert (one.trace, one.span) == (made.trace.id, made.trace.span)
     assert abs(time.time() - one.at) < 60
     assert 0 <= one.duration_s < 60
+
+
+async def test_a_start_is_told_before_the_call_is_made_and_not_of_what_led_nowhere() -> None:
+    told, made = Told(), call()
+
+    async def look(call: Call) -> Raw:
+        assert [type(event) for event in told.calls] == [CallStarted]
+        return Raw(b"{}")
+
+    await told.audit(made, look)
+    told.audit.refused(call(route=None), UnknownName("tool", "up__ehco"))
+
+    assert [type(event) for event in told.calls] == [CallStarted, CallEnded, CallEnded]
+    assert told.calls[0].span == told.calls[1].span == made.trace.span
 
 
 @pytest.mark.parametrize(
@@ -132,21 +149,22 @@ async def test_arguments_are_told_as_a_digest_whatever_their_order() -> None:
     for arguments in ({"a": 1, "b": SECRET}, Raw(b'{"b": "%b", "a": 1}' % SECRET.encode())):
         await told.audit(call(arguments), giving(b"{}"))
 
-    first, second = told.calls
+    first, second = told.ended
     assert first.arguments == second.arguments
-    assert first.arguments.startswith("sha256:")
+    assert (first.arguments or "").startswith("sha256:")
     assert SECRET not in repr(told.calls)
     assert digest({"a": 2}) != digest({"a": 1})
     told.audit.digests = False
     await told.audit(call({"a": 1}), giving(b"{}"))
-    assert told.calls[-1].arguments is None
+    assert told.ended[-1].arguments is None
     assert digest(None) is digest({"a": object()}) is None
 
 
 @pytest.mark.parametrize("name", [SECRET, f"x{SECRET}x", "n" * 1000, 7, None])
 async def test_a_clients_name_is_cleaned_and_cut(name: Any) -> None:
     told = Told()
-    await told.audit(call(client=Client("key", info={"name": name})), giving(b"{}"))
+    info: Any = name if name == 7 else {"name": name}  # a modern client may send what it likes
+    await told.audit(call(client=Client("key", info=info)), giving(b"{}"))
 
     assert SECRET not in repr(told.one)
     assert len(told.one.client or "") <= MAX_TEXT
@@ -156,6 +174,14 @@ async def test_a_uri_is_told_without_user_query_and_fragment() -> None:
     told = Told()
     uri = "https://me:pass@host.example/path?token=1#part"
     await told.audit(call(route=Route(Kind.RESOURCE, "up", uri, uri)), giving(b"{}"))
-    told.audit.refused(call(route=None, params={"uri": Raw(b'"x://a?b"')}), UnknownName("resource", "x"))
+    long = f"https://{'u' * MAX_TEXT}:pass@host.example/"
+    for asked in (Raw(b'"x://a?b"'), long, Raw(b"{"), 7):
+        told.audit.refused(call(route=None, params={"uri": asked}), UnknownName("resource", "x"))
 
-    assert [one.tool for one in told.calls] == ["https://host.example/path", "x://a"]
+    assert [one.tool for one in told.ended] == [
+        "https://host.example/path",
+        "x://a",
+        "https://host.example/",
+        None,
+        None,
+    ]

@@ -38,6 +38,13 @@ async def test_a_call_is_in_memory_and_on_disk_as_plain_data(calls: Calls, tmp_p
     assert written(tmp_path) == [call]
 
 
+async def test_a_name_that_is_no_unicode_is_written_all_the_same(calls: Calls, tmp_path: Path) -> None:
+    calls.hear(ended(server="\ud800"))
+    await calls.flush()
+
+    assert [call["server"] for call in written(tmp_path)] == ["\ud800"]
+
+
 def test_the_newest_come_first_and_the_oldest_are_forgotten(calls: Calls) -> None:
     for number in range(record.LATEST + 5):
         calls.hear(ended(tool=str(number)))
