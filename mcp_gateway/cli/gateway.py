@@ -171,6 +171,7 @@ class Local:
         self._told: set[str] = set()
 
     async def get(self, path: str) -> Any:
+        from mcp_gateway.catalog import WHOLE
         from mcp_gateway.downstream import views
 
         gateway = self._app.gateway
@@ -181,18 +182,19 @@ class Local:
             await gateway.upstreams.settled(SETTLE_WITHIN_S)
         self._tell_failures()
         if not slash:
-            return {kind: getattr(views, kind)(gateway)}
-        server = views.server(gateway, name)
+            return {kind: getattr(views, kind)(gateway, WHOLE)}
+        server = views.server(gateway, WHOLE, name)
         if server is None:
             raise UnknownName("server", name)
         return server
 
     async def tool(self, name: str) -> Mapping[str, Any] | None:
         """Waits only as long as the tool is unknown: a sick server delays no other."""
+        from mcp_gateway.catalog import WHOLE
         from mcp_gateway.downstream import views
 
         await self._app.known(name, SETTLE_WITHIN_S)
-        return _named(name, views.tools(self._app.gateway))
+        return _named(name, views.tools(self._app.gateway, WHOLE))
 
     async def call(
         self, tool: str, arguments: Mapping[str, Any], timeout_s: float | None, progress: Progress | None = None
