@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from mcp_gateway import __version__
+from mcp_gateway.downstream.call_events import EventKind
 from mcp_gateway.downstream.event_stream import MEDIA_TYPE
 from mcp_gateway.downstream.rest.answers import ErrorBody
 from mcp_gateway.downstream.rest.operation import PREFIX, Operation
@@ -21,10 +22,18 @@ _ALWAYS: Final = (401, 403, 429, 500)
 _WITH_INPUT: Final = (400,)
 _WITH_BODY: Final = (413,)
 
-_EVENTS: Final = (
-    "Events, each with an id: while the call runs `progress` and `log`, of an ask `status`, `tool_call`, `tool_result` "
-    "and `delta`; at the end `done` with the answer, or `error` with the error body."
-)
+_EVENT: Final = {
+    "type": "object",
+    "description": "One event. While the call runs `progress` and `log`, of an ask `status`, `tool_call`, "
+    "`tool_result` and `delta`; at the end `done` with the answer, or `error` with the error body.",
+    "properties": {
+        "id": {"type": "string", "description": "Counted from 1."},
+        "event": {"enum": [*EventKind, "done", "error"]},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+    "required": ["id", "event", "data"],
+}
+"""As tools read event streams: a schema of each event."""
 
 
 def document(base_path: str = "") -> dict[str, Any]:
@@ -96,7 +105,7 @@ def _plain_path(operation: Operation) -> str:
 def _answer(operation: Operation, schemas: Schemas) -> dict[str, Any]:
     content: dict[str, Any] = {"application/json": {"schema": schemas[operation.answer]}}
     if operation.streams:
-        content[MEDIA_TYPE] = {"schema": {"type": "string", "description": _EVENTS}}
+        content[MEDIA_TYPE] = {"schema": _EVENT}
     return {"description": operation.answer.__doc__ or "", "content": content}
 
 
