@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx2
 import pytest
 
-from tests.downstream.rest.people import visited
-from tests.interaction.house import House
+from tests.downstream.rest.people import AUTH, client_of
+from tests.interaction.house import house
 
 
 @pytest.fixture
-async def people(home: House) -> AsyncIterator[httpx2.AsyncClient]:
-    """A client whose requests may name a person."""
-    async with visited(home) as client:
+async def people(tmp_path: Path) -> AsyncIterator[httpx2.AsyncClient]:
+    """The owner of a gateway, or whoever a request's headers name."""
+    async with house(tmp_path, auth=AUTH) as home, client_of(home) as client:
         yield client

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx2
 
-from tests.downstream.rest.people import visited
+from tests.downstream.rest.people import AUTH, client_of
 from tests.fakes.openai_server import MODEL, OpenAIServer, Turn, openai_server
 from tests.interaction.house import House, house
 
@@ -34,5 +34,5 @@ async def asking(folder: Path, *turns: Turn, **llm: Any) -> AsyncIterator[Asking
     """With the built-in tools that use a model or find something. More of the `llm` section as keywords."""
     async with openai_server(list(turns)) as model:
         section = {"base_url": model.url, "model": MODEL, **llm}
-        async with house(folder, tools=TOOLS, llm=section) as home, visited(home) as http:
+        async with house(folder, tools=TOOLS, llm=section, auth=AUTH) as home, client_of(home) as http:
             yield Asking(http, home, model)

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from tests.downstream.rest.errors import code, failure
-from tests.downstream.rest.people import as_person, visited
+from tests.downstream.rest.people import as_person, client_of
 from tests.interaction.asking import until
 from tests.interaction.house import House, house
 
@@ -26,7 +26,7 @@ async def test_a_restart_dials_the_server_anew(http: httpx2.AsyncClient, home: H
 
 
 async def test_a_disabled_server_is_not_restarted(tmp_path: Path) -> None:
-    async with house(tmp_path, entry={"enabled": False}) as home, visited(home) as http:
+    async with house(tmp_path, entry={"enabled": False}) as home, client_of(home) as http:
         assert code(await http.post("/api/v1/servers/up/restart")) == (503, "upstream_unavailable")
 
 
@@ -48,7 +48,7 @@ async def test_changing_the_gateway_needs_its_scope(people: httpx2.AsyncClient, 
 
 
 async def test_kept_answers_are_dropped(tmp_path: Path) -> None:
-    async with house(tmp_path, entry={"cache": {"tools": ["echo"]}}) as home, visited(home) as http:
+    async with house(tmp_path, entry={"cache": {"tools": ["echo"]}}) as home, client_of(home) as http:
         await http.post("/api/v1/tools/up__echo/call", json={"arguments": {"text": "x"}})
         before = (await http.get("/api/v1/cache")).json()
         removed = (await http.delete("/api/v1/cache", params={"server": "up", "older_than_s": 0})).json()
