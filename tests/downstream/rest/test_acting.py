@@ -15,15 +15,15 @@ from tests.interaction.house import House
 ECHO = "/api/v1/tools/up__echo/call"
 
 
-async def test_a_call_is_answered_with_the_tools_result(http: httpx2.AsyncClient) -> None:
-    response = await http.post(ECHO, json={"arguments": {"text": "x"}})
+async def test_a_call_is_answered_with_the_tools_result(people: httpx2.AsyncClient) -> None:
+    response = await people.post(ECHO, json={"arguments": {"text": "x"}})
 
     assert response.status_code == 200
     assert response.json()["structuredContent"] == {"echoed": {"text": "x"}, "none": None, "one": 1.0}
 
 
-async def test_a_call_without_a_body_has_no_arguments(http: httpx2.AsyncClient) -> None:
-    assert (await http.post(ECHO)).json()["structuredContent"]["echoed"] == {}
+async def test_a_call_without_a_body_has_no_arguments(people: httpx2.AsyncClient) -> None:
+    assert (await people.post(ECHO)).json()["structuredContent"]["echoed"] == {}
 
 
 async def test_a_call_that_fails_is_a_result_too(http: httpx2.AsyncClient, home: House) -> None:
@@ -35,9 +35,9 @@ async def test_a_call_that_fails_is_a_result_too(http: httpx2.AsyncClient, home:
     assert response.json()["_meta"][ERROR_META_KEY]["server"] == "up"
 
 
-async def test_a_deadline_of_the_callers_own_holds(http: httpx2.AsyncClient) -> None:
+async def test_a_deadline_of_the_callers_own_holds(people: httpx2.AsyncClient) -> None:
     body = {"arguments": {"seconds": 60}, "timeout_s": 0.2}
-    response = await http.post("/api/v1/tools/up__wait/call", json=body)
+    response = await people.post("/api/v1/tools/up__wait/call", json=body)
 
     assert response.json()["_meta"][ERROR_META_KEY]["code"] == "upstream_timeout"
 
@@ -59,23 +59,23 @@ async def test_a_deadline_of_the_callers_own_holds(http: httpx2.AsyncClient) -> 
         b"[" * 50_000,
     ],
 )
-async def test_a_body_of_another_shape_is_refused(http: httpx2.AsyncClient, body: bytes) -> None:
-    assert failure(await http.post(ECHO, content=body)) == (400, {"code": "invalid_params"})
+async def test_a_body_of_another_shape_is_refused(people: httpx2.AsyncClient, body: bytes) -> None:
+    assert failure(await people.post(ECHO, content=body)) == (400, {"code": "invalid_params"})
 
 
-async def test_an_unknown_tool_is_404(http: httpx2.AsyncClient) -> None:
-    assert failure(await http.post("/api/v1/tools/up__ehco/call", json={})) == (404, {"code": "unknown_name"})
+async def test_an_unknown_tool_is_404(people: httpx2.AsyncClient) -> None:
+    assert failure(await people.post("/api/v1/tools/up__ehco/call", json={})) == (404, {"code": "unknown_name"})
 
 
-async def test_arguments_reach_the_tool_as_they_came(http: httpx2.AsyncClient) -> None:
-    response = await http.post(ECHO, content=b'{"arguments":{"whole":1.0,"small":1e-7}}')
+async def test_arguments_reach_the_tool_as_they_came(people: httpx2.AsyncClient) -> None:
+    response = await people.post(ECHO, content=b'{"arguments":{"whole":1.0,"small":1e-7}}')
 
     assert response.json()["structuredContent"]["echoed"] == {"whole": 1.0, "small": 1e-7}
     assert b'"whole":1.0' in response.content
 
 
-async def test_what_is_wrong_with_a_body_is_said(http: httpx2.AsyncClient) -> None:
-    response = await http.post(ECHO, json={"argments": {}})
+async def test_what_is_wrong_with_a_body_is_said(people: httpx2.AsyncClient) -> None:
+    response = await people.post(ECHO, json={"argments": {}})
 
     assert response.json()["error"] == "the request body: unknown member 'argments', did you mean 'arguments'?"
 
@@ -86,20 +86,20 @@ async def test_a_body_above_the_limit_is_413(http: httpx2.AsyncClient, home: Hou
     assert code(await http.post(ECHO, content=body)) == (413, "message_too_large")
 
 
-async def test_a_prompt_is_filled_in(http: httpx2.AsyncClient) -> None:
-    response = await http.post("/api/v1/prompts/up__greet", json={"arguments": {"who": "Ada"}})
+async def test_a_prompt_is_filled_in(people: httpx2.AsyncClient) -> None:
+    response = await people.post("/api/v1/prompts/up__greet", json={"arguments": {"who": "Ada"}})
 
     assert response.json()["messages"][0]["content"]["text"] == "Greet Ada."
 
 
-async def test_a_resource_is_read(http: httpx2.AsyncClient) -> None:
-    response = await http.post("/api/v1/resources/read", json={"uri": "test://items/5"})
+async def test_a_resource_is_read(people: httpx2.AsyncClient) -> None:
+    response = await people.post("/api/v1/resources/read", json={"uri": "test://items/5"})
 
     assert response.json()["contents"][0]["text"] == "contents of test://items/5"
 
 
-async def test_an_upstreams_own_error_is_told(http: httpx2.AsyncClient) -> None:
-    status, details = failure(await http.post("/api/v1/resources/read", json={"uri": "test://items/missing"}))
+async def test_an_upstreams_own_error_is_told(people: httpx2.AsyncClient) -> None:
+    status, details = failure(await people.post("/api/v1/resources/read", json={"uri": "test://items/missing"}))
 
     assert (status, details["code"], details["rpc"]["message"]) == (404, "upstream_error", "no such item")
 
@@ -112,8 +112,8 @@ async def test_an_upstreams_own_error_is_told(http: httpx2.AsyncClient) -> None:
         ("/api/v1/tools/a/b/call", {}),
     ],
 )
-async def test_what_is_not_there_is_404(http: httpx2.AsyncClient, path: str, body: dict[str, str]) -> None:
-    assert code(await http.post(path, json=body)) == (404, "unknown_name")
+async def test_what_is_not_there_is_404(people: httpx2.AsyncClient, path: str, body: dict[str, str]) -> None:
+    assert code(await people.post(path, json=body)) == (404, "unknown_name")
 
 
 @pytest.mark.parametrize(

@@ -68,16 +68,16 @@ async def test_a_web_search_without_a_provider_is_503(tmp_path: Path) -> None:
         ("embeddings", {"input": 5}),
     ],
 )
-async def test_what_does_not_fit_is_refused(http: httpx2.AsyncClient, path: str, body: dict[str, Any]) -> None:
-    assert code(await http.post(f"/api/v1/{path}", json=body)) == (400, "invalid_params")
+async def test_what_does_not_fit_is_refused(people: httpx2.AsyncClient, path: str, body: dict[str, Any]) -> None:
+    assert code(await people.post(f"/api/v1/{path}", json=body)) == (400, "invalid_params")
 
 
 @pytest.mark.parametrize("path", ["search", "ask"])
-async def test_a_tool_that_is_switched_off_is_404(http: httpx2.AsyncClient, path: str) -> None:
+async def test_a_tool_that_is_switched_off_is_404(people: httpx2.AsyncClient, path: str) -> None:
     assert not FEW_BUILTINS[path]["enabled"]
     body = {"search": {"query": "a"}, "ask": {"question": "a"}}[path]
 
-    assert code(await http.post(f"/api/v1/{path}", json=body)) == (404, "unknown_name")
+    assert code(await people.post(f"/api/v1/{path}", json=body)) == (404, "unknown_name")
 
 
 async def test_an_ask_is_answered_with_what_was_done(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
-"""Requests made up from the document: no fault of ours, and no status that is not documented."""
+"""Requests made up from the document, of people with more and less to say: no fault of ours, no status that is not
+documented, and no key in an answer."""
 
 from __future__ import annotations
 
@@ -9,12 +10,17 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from mcp_gateway.downstream.rest import document
+from mcp_gateway.security.key_store import KEYS_FILE, KeyStore
+from mcp_gateway.security.keys import ApiKey, hashed, new_key
+from mcp_gateway.security.principal import SCOPES
 from schemathesis.checks import CheckContext
 
 from tests.cli.command import tool_box
 from tests.gateway import Gateway
 
 FAULT = 500
+SCOPES_OF = {"all": SCOPES, "little": frozenset({"read"})}
+KEYS = {name: new_key() for name in SCOPES_OF}
 
 
 def described() -> dict[str, Any]:
@@ -56,6 +62,9 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Generator[Gateway, None
     config = {"mcpServers": {"box": tool_box("kinds", "fail")}, "reload": {"watch": False}}
     with Gateway(tmp_path_factory.mktemp("fuzzed"), config) as serving:
         serving.wait_for_servers()
+        store = KeyStore(serving.folder / "home" / KEYS_FILE)
+        for name, scopes in SCOPES_OF.items():
+            store.add(ApiKey(name, hashed(KEYS[name]), scopes))
         yield serving
 
 
@@ -65,7 +74,14 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Generator[Gateway, None
     deadline=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=list(HealthCheck),
+    suppress_health_check=list(HealthCheck),  # an example is a few requests to another process
 )
 def test_made_up_requests_are_answered_as_documented(case: schemathesis.Case[Any], gateway: Gateway) -> None:
-    case.call_and_validate(base_url=gateway.origin, checks=CHECKS)  # type: ignore[arg-type]  # classes are checks, too
+    for name, key in KEYS.items():
+        response = _sent(case, gateway, {"X-API-Key": key})
+        assert key not in response.text, name
+    assert _sent(case, gateway, {}).status_code == 401
+
+
+def _sent(case: schemathesis.Case[Any], gateway: Gateway, headers: dict[str, str]) -> schemathesis.Response:
+    return case.call_and_validate(base_url=gateway.origin, headers=headers, checks=CHECKS)  # type: ignore[arg-type]  # classes are checks, too

@@ -11,10 +11,10 @@ from tests.downstream.rest.people import as_person
 LISTINGS = ["tools", "prompts", "resources", "servers"]
 
 
-async def test_listings_name_the_server_and_its_own_name(http: httpx2.AsyncClient) -> None:
-    tools = {tool["name"]: tool for tool in (await http.get("/api/v1/tools")).json()["tools"]}
-    prompts = (await http.get("/api/v1/prompts")).json()["prompts"]
-    resources = (await http.get("/api/v1/resources")).json()["resources"]
+async def test_listings_name_the_server_and_its_own_name(people: httpx2.AsyncClient) -> None:
+    tools = {tool["name"]: tool for tool in (await people.get("/api/v1/tools")).json()["tools"]}
+    prompts = (await people.get("/api/v1/prompts")).json()["prompts"]
+    resources = (await people.get("/api/v1/resources")).json()["resources"]
 
     assert (tools["up__echo"]["server"], tools["up__echo"]["tool"]) == ("up", "echo")
     assert tools["sysinfo"]["server"] is None
@@ -22,17 +22,17 @@ async def test_listings_name_the_server_and_its_own_name(http: httpx2.AsyncClien
     assert {item["server"] for item in resources} == {"up"}
 
 
-async def test_servers_and_one_of_them(http: httpx2.AsyncClient) -> None:
-    (server,) = (await http.get("/api/v1/servers")).json()["servers"]
-    one = (await http.get("/api/v1/servers/up")).json()
+async def test_servers_and_one_of_them(people: httpx2.AsyncClient) -> None:
+    (server,) = (await people.get("/api/v1/servers")).json()["servers"]
+    one = (await people.get("/api/v1/servers/up")).json()
 
     assert (server["name"], server["state"], server["transport"]) == ("up", "ready", "http")
     assert one["server_info"]["name"] == "everything"
-    assert failure(await http.get("/api/v1/servers/nobody")) == (404, {"code": "unknown_name"})
+    assert failure(await people.get("/api/v1/servers/nobody")) == (404, {"code": "unknown_name"})
 
 
-async def test_the_status_counts(http: httpx2.AsyncClient) -> None:
-    status = (await http.get("/api/v1/status")).json()
+async def test_the_status_counts(people: httpx2.AsyncClient) -> None:
+    status = (await people.get("/api/v1/status")).json()
 
     assert (status["in_flight"], status["sessions"], len(status["servers"])) == (0, 0, 1)
 

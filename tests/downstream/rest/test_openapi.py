@@ -53,8 +53,8 @@ def check(operation: Operation, response: httpx2.Response) -> None:
     Draft202012Validator({**schema, "components": DOCUMENT["components"]}).validate(response.json())
 
 
-async def test_the_gateway_serves_it(http: httpx2.AsyncClient) -> None:
-    assert (await http.get("/openapi.json")).json() == DOCUMENT
+async def test_the_gateway_serves_it(people: httpx2.AsyncClient) -> None:
+    assert (await people.get("/openapi.json")).json() == DOCUMENT
 
 
 def test_it_says_where_a_gateway_below_a_path_is() -> None:
@@ -105,21 +105,21 @@ async def test_every_answer_is_as_documented(tmp_path: Path) -> None:
             check(operation, response)
 
 
-async def test_a_name_that_is_not_there_is_documented(http: httpx2.AsyncClient) -> None:
+async def test_a_name_that_is_not_there_is_documented(people: httpx2.AsyncClient) -> None:
     for operation in OPERATIONS:
         if "{" in operation.path:
             path = PREFIX + operation.path.replace("{name:path}", "nobody")
-            response = await http.request(operation.method, path)
+            response = await people.request(operation.method, path)
             assert code(response) == (404, "unknown_name"), known(operation)
             check(operation, response)
 
 
 @pytest.mark.parametrize("member", ["command", "args", "env", "mcpServers", "url"])
-async def test_no_operation_takes_a_command_line(http: httpx2.AsyncClient, member: str) -> None:
+async def test_no_operation_takes_a_command_line(people: httpx2.AsyncClient, member: str) -> None:
     for operation in OPERATIONS:
         if operation.body:
             body = BODIES.get(operation.path, {}) | {member: ["sh", "-c", "id"]}
-            response = await http.post(address(operation), json=body)
+            response = await people.post(address(operation), json=body)
             assert code(response) == (400, "invalid_params"), known(operation)
             assert f"unknown member {member!r}" in response.json()["error"]
             check(operation, response)

@@ -68,9 +68,9 @@ async def test_kept_answers_are_dropped(tmp_path: Path) -> None:
     ],
 )
 async def test_a_query_of_another_shape_drops_nothing(
-    http: httpx2.AsyncClient, query: str, refused: tuple[int, str]
+    people: httpx2.AsyncClient, query: str, refused: tuple[int, str]
 ) -> None:
-    assert code(await http.delete(f"/api/v1/cache?{query}")) == refused
+    assert code(await people.delete(f"/api/v1/cache?{query}")) == refused
 
 
 def rewrite(home: House, change: Any) -> None:
