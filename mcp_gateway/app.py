@@ -49,6 +49,7 @@ from mcp_gateway.observe.logging import configure_logging
 from mcp_gateway.observe.redaction import Redactor
 from mcp_gateway.revisions import LATEST_LEGACY, is_modern
 from mcp_gateway.sandbox.choice import SandboxChoice
+from mcp_gateway.security.principal import Principal
 from mcp_gateway.upstream.definition import Definition
 from mcp_gateway.upstream.eras import EraBook
 from mcp_gateway.upstream.kept_names import KeptNames
@@ -377,10 +378,11 @@ class App:
         """What REST shows and may change of this process besides the gateway."""
         return Process(self.status, self.cache, self._embedded, self._reload_asked_for)
 
-    async def _embedded(self, texts: list[str]) -> Embedded:
-        """Raises ModelRefused, ModelUnavailable."""
+    async def _embedded(self, principal: Principal, texts: list[str]) -> Embedded:
+        """Counts as a call. Raises RateLimited, ModelRefused, ModelUnavailable."""
         name = embedding_name(self.config)
-        return Embedded(await self.models.current.get_embedding(texts), name)
+        with self._limits.counted(principal):
+            return Embedded(await self.models.current.get_embedding(texts), name)
 
     def status(self, client: Client) -> dict[str, Any]:
         """The gateway in a page, for REST and the command line; the file is the business of who may change it."""

@@ -72,10 +72,11 @@ async def ask(desk: Desk, request: Request) -> Response:
 async def embeddings(desk: Desk, request: Request) -> Response:
     body, _ = await desk.read(request, EmbeddingsRequest)
     texts = [body.input] if isinstance(body.input, str) else body.input
+    principal = desk.client(request).principal
 
     async def run() -> bytes:
         with desk.in_flight:
-            made = await desk.process.embed(texts)
+            made = await desk.process.embed(principal, texts)
         return encode({"embeddings": made.vectors, "model": made.model})
 
     return await whole(run, request.receive)

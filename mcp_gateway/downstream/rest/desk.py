@@ -19,6 +19,7 @@ from mcp_gateway.downstream.inflight import InFlight
 from mcp_gateway.errors import InvalidParams
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.revisions import LATEST_LEGACY
+from mcp_gateway.security.principal import Principal
 from mcp_gateway.validation import reasons
 from mcp_gateway.wire import Malformed, Raw, check, fields, loads
 
@@ -39,13 +40,14 @@ class Embedded:
 class Process:
     """What REST shows and may change of the process around the gateway.
 
-    `status` is all that a client may know of it. `embed` raises ModelRefused and ModelUnavailable. `reload` reads the
-    configuration again and gives the settings that need a restart; raises BadConfig, and nothing has changed then.
+    `status` is all that a client may know of it. `embed` raises RateLimited, ModelRefused and ModelUnavailable.
+    `reload` reads the configuration again and gives the settings that need a restart; raises BadConfig, and nothing has
+    changed then.
     """
 
     status: Callable[[Client], dict[str, Any]]
     cache: TieredCache
-    embed: Callable[[list[str]], Awaitable[Embedded]]
+    embed: Callable[[Principal, list[str]], Awaitable[Embedded]]
     reload: Callable[[], list[str]]
 
 

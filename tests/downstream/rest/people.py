@@ -15,6 +15,7 @@ _GRANTS: Mapping[str, Mapping[str, Any]] = {
     "reader": {"scopes": ["read"]},
     "caller": {"scopes": ["call"]},
     "asker": {"scopes": ["read", "call", "ask"]},
+    "hasty": {"scopes": ["read", "call", "ask"], "rate": "1/m"},
     "stranger": {"scopes": ["read", "call", "ask"], "servers": {"allow": ["other"]}},
     "echoer": {"scopes": ["read", "call", "ask"], "tools": {"allow": ["up__echo"]}},
     "strange-admin": {"scopes": ["read", "admin"], "servers": {"allow": ["other"]}},

@@ -168,6 +168,15 @@ async def test_texts_become_vectors_in_their_order(tmp_path: Path) -> None:
     assert several["embeddings"] == [[1.0, 1.0], [2.0, 1.0]]
 
 
+@pytest.mark.parametrize(("path", "body"), [("embeddings", {"input": "a"}), ("search", {"query": "echo"})])
+async def test_a_caller_that_is_too_fast_is_told_when_to_come_back(tmp_path: Path, path: str, body: Any) -> None:
+    async with asking(tmp_path, embedding_model="tiny") as there:
+        first, second = [await there.post(path, body, headers=as_person("hasty")) for _ in range(2)]
+
+    assert (first.status_code, code(second)) == (200, (429, "rate_limited"))
+    assert 1 <= int(second.headers["retry-after"]) <= 100
+
+
 async def test_without_an_embedding_model_there_are_no_vectors(tmp_path: Path) -> None:
     async with asking(tmp_path) as there:
         assert code(await there.post("embeddings", {"input": "a"})) == (502, "model_refused")
