@@ -26,6 +26,11 @@ logger = logging.getLogger(__name__)
 HEARTBEAT_S: Final = 10.0
 """Silence that a comment breaks, so that no proxy takes the connection for dead (hosts facts, finding 7)."""
 
+TAKEN_WITHIN_S: Final = 60.0
+"""A client that has not taken what was sent by then has stopped reading; its call ends with it (our choice)."""
+
+_COMMENT: Final = b":\n\n"
+
 MEDIA_TYPE: Final = "text/event-stream"
 
 _HEADERS: Final = (
@@ -64,20 +69,27 @@ class EventStream(Response):
     A call that fails before anything happened is answered as if nobody had asked for a stream: with its status.
     """
 
-    def __init__(self, run: Run, owner: str, heartbeat_s: float = HEARTBEAT_S) -> None:
+    def __init__(
+        self, run: Run, owner: str, heartbeat_s: float = HEARTBEAT_S, taken_within_s: float = TAKEN_WITHIN_S
+    ) -> None:
         """`owner` is the `Client.key` of the call."""
         super().__init__(media_type=MEDIA_TYPE)
         self._run = run
         self._events = CallEvents(owner)
         self._heartbeat_s = heartbeat_s
+        self._taken_within_s = taken_within_s
         self._outcome: bytes | Failure = b""
+        self._has_begun = False
         self._sent = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(_until_left, receive, group.cancel_scope)
             group.start_soon(self._call)
-            await self._write(scope, receive, send)
+            try:
+                await self._write(scope, receive, send)
+            except TimeoutError:
+                logger.info("event_stream.reader_stopped")
             group.cancel_scope.cancel()
         if self._events.dropped:
             logger.info("event_stream.slow_reader dropped=%d", self._events.dropped)
@@ -91,22 +103,24 @@ class EventStream(Response):
             self._events.close()
 
     async def _write(self, scope: Scope, receive: Receive, send: Send) -> None:
-        has_begun = False
+        """Raises TimeoutError when the client does not take what is sent."""
         while (event := await self._next()) is not _Pause.END:
-            if not has_begun:
-                await _begin(send)
-                has_begun = True
-            await _send(send, self._frame(event.kind, encode(event.data)) if isinstance(event, CallEvent) else b":\n\n")
-        outcome = self._outcome
-        if isinstance(outcome, Failure) and not has_begun:
-            await outcome.response()(scope, receive, send)
-            return
-        if not has_begun:
-            await _begin(send)
-        last = (
-            self._frame("error", encode(outcome.body)) if isinstance(outcome, Failure) else self._frame("done", outcome)
-        )
-        await _send(send, last, is_last=True)
+            frame = self._frame(event.kind, encode(event.data)) if isinstance(event, CallEvent) else _COMMENT
+            await self._send(send, frame)
+        match self._outcome:
+            case Failure() as failure if not self._has_begun:
+                await failure.response()(scope, receive, send)
+            case Failure() as failure:
+                await self._send(send, self._frame("error", encode(failure.body)), is_last=True)
+            case bytes() as answer:
+                await self._send(send, self._frame("done", answer), is_last=True)
+
+    async def _send(self, send: Send, body: bytes, *, is_last: bool = False) -> None:
+        if not self._has_begun:
+            self._has_begun = True
+            await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
+        with anyio.fail_after(self._taken_within_s):
+            await send({"type": "http.response.body", "body": body, "more_body": not is_last})
 
     async def _next(self) -> CallEvent | _Pause:
         with anyio.move_on_after(self._heartbeat_s):
@@ -121,14 +135,6 @@ class EventStream(Response):
         self._sent += 1
         lines = b"\n".join(b"data: " + line for line in data.splitlines())
         return b"id: %d\nevent: %b\n%b\n\n" % (self._sent, kind.encode(), lines)
-
-
-async def _begin(send: Send) -> None:
-    await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
-
-
-async def _send(send: Send, body: bytes, *, is_last: bool = False) -> None:
-    await send({"type": "http.response.body", "body": body, "more_body": not is_last})
 
 
 async def _until_left(receive: Receive, waiting: anyio.CancelScope) -> None:

@@ -146,3 +146,22 @@ async def test_an_answer_over_several_lines_stays_one_event() -> None:
         (only,) = events((await client.get("/")).text)
 
     assert only.data == {"a": 1, "b": 2}
+
+
+async def test_the_call_of_a_client_that_stops_reading_ends() -> None:
+    ended = anyio.Event()
+
+    async def run(sink: Sink) -> bytes:
+        try:
+            while True:
+                sink.notify("notifications/message", {"level": "info", "data": "x" * 100_000})
+                await anyio.lowlevel.checkpoint()
+        finally:
+            ended.set()
+
+    async with streaming(run, taken_within_s=0.2) as client:
+        host, port = client.base_url.host, client.base_url.port
+        assert port is not None
+        async with await anyio.connect_tcp(host, port) as deaf:
+            await deaf.send(f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            await ended.wait()
