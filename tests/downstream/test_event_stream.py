@@ -79,6 +79,12 @@ async def test_the_bodys_own_word_wins_over_the_header(http: httpx2.AsyncClient)
     assert response.headers["content-type"] == "application/json"
 
 
+async def test_who_takes_json_too_gets_json(http: httpx2.AsyncClient) -> None:
+    response = await http.post("/api/v1/tools/up__echo/call", headers={"Accept": "application/json, text/event-stream"})
+
+    assert response.headers["content-type"] == "application/json"
+
+
 async def test_a_call_that_fails_at_once_has_its_status(http: httpx2.AsyncClient) -> None:
     response = await http.post("/api/v1/tools/up__nothing/call", headers=ASKS_FOR_EVENTS)
 

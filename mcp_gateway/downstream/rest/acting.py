@@ -88,7 +88,9 @@ def _builtin(name: str, members: Mapping[str, Raw], client: Client, deadline_s: 
 
 
 def _wants_stream(request: Request, asked: bool | None) -> bool:
-    return MEDIA_TYPE in request.headers.get("accept", "") if asked is None else asked
+    """The body's word, else that of a header which names event streams; who would take JSON too gets JSON."""
+    accepted = request.headers.get("accept", "")
+    return MEDIA_TYPE in accepted and "application/json" not in accepted if asked is None else asked
 
 
 async def _answer(

@@ -18,7 +18,9 @@ Timeout = Annotated[
 ]
 Stream = Annotated[
     bool | None,
-    Field(description="Answer as an event stream. Left out, an Accept header that names text/event-stream decides."),
+    Field(
+        description="As an event stream. Left out, an Accept header decides that names text/event-stream and not JSON."
+    ),
 ]
 
 
