@@ -25,13 +25,13 @@ from mcp_gateway.builtin import MCPFunctions, Services, enabled
 from mcp_gateway.builtin.catalog_search import CatalogSearch
 from mcp_gateway.builtin.finder import finders
 from mcp_gateway.call import QUIET, UNSELECTED, Call, Client, Selection, Sink
-from mcp_gateway.catalog import Catalog, Kind
+from mcp_gateway.catalog import Catalog, Kind, View
 from mcp_gateway.config import Config, ahead, file_key, folders, load_config
 from mcp_gateway.config.watch import changes, signature, sources
 from mcp_gateway.downstream import views
 from mcp_gateway.downstream.endpoint import Endpoint
 from mcp_gateway.downstream.http import http_app
-from mcp_gateway.downstream.rest import Process
+from mcp_gateway.downstream.rest import Embedded, Process
 from mcp_gateway.downstream.runfile import RunFile
 from mcp_gateway.downstream.server import HttpServer, address, bind
 from mcp_gateway.downstream.sessions import Sessions
@@ -55,6 +55,7 @@ from mcp_gateway.observe.redaction import Redactor
 from mcp_gateway.observe.webhook import Webhook
 from mcp_gateway.revisions import LATEST_LEGACY, is_modern
 from mcp_gateway.sandbox.choice import SandboxChoice
+from mcp_gateway.security.principal import Principal
 from mcp_gateway.upstream.definition import Definition
 from mcp_gateway.upstream.eras import EraBook
 from mcp_gateway.upstream.kept_names import KeptNames
@@ -70,6 +71,7 @@ from mcp_gateway.wiring import (
     container,
     definitions,
     digests,
+    embedding_name,
     http_rules,
     keeping,
     kept_answers,
@@ -197,14 +199,9 @@ class App:
         way_in = transport(self.config)
         url = address(listener, way_in)
         metrics = self._metrics() if self.config.observability.metrics else None
-        app = http_app(
-            self.gateway,
-            self.endpoint,
-            http_rules(self.config, host),
-            self.process,
-            self.access,
-            None if metrics is None else metrics.render,
-        )
+        rules = http_rules(self.config, host)
+        render = None if metrics is None else metrics.render
+        app = http_app(self.gateway, self.endpoint, rules, self.process, self.access, render)
         server = HttpServer(app, self.endpoint.in_flight, lambda: self._ready(url, on_ready), way_in)
         try:
             async with self.running() as group:
@@ -339,6 +336,12 @@ class App:
         logger.info("app.reloaded servers=%d restart_needed=%s", len(config.servers), self.restart_needed())
         return True
 
+    def _reload_asked_for(self) -> list[str]:
+        """As `reload`: the settings that still need a restart. Raises BadConfig."""
+        if not self.reload():
+            raise BadConfig(self.reload_error or "the configuration cannot be used")
+        return self.restart_needed()
+
     def _refuse_reload(self, reason: str) -> bool:
         self.reload_error = reason
         logger.error("app.reload_refused problems=%s", reason)
@@ -415,27 +418,42 @@ class App:
 
     # -- state ---------------------------------------------------------------------------------------------------
 
-    def status(self) -> dict[str, Any]:
-        """The gateway in a page, for REST and the command line."""
-        return {
-            **views.status(self.gateway),
-            "sessions": len(self.sessions),
-            "in_flight": self.endpoint.in_flight.count,
-            "alerts": [
-                {"alert": name, "server": server, "text": text} for (name, server), text in self.alerts.firing.items()
-            ],
-            "config": {
-                "file": str(self.config.path),
-                "error": self.reload_error,
-                "notes": list(self.config.notes),
-                "restart_needed": self.restart_needed(),
-            },
-        }
-
     @property
     def process(self) -> Process:
-        """What REST shows besides the gateway."""
-        return Process(self.status, self.cache, self.calls.latest)
+        """What REST shows and may change of this process besides the gateway."""
+        return Process(self.status, self.cache, self._embedded, self._reload_asked_for, self.calls.latest)
+
+    async def _embedded(self, principal: Principal, texts: list[str]) -> Embedded:
+        """Counts as a call. Raises RateLimited, ModelRefused, ModelUnavailable."""
+        name = embedding_name(self.config)
+        with self._limits.counted(principal):
+            return Embedded(await self.models.current.get_embedding(texts), name)
+
+    def status(self, client: Client) -> dict[str, Any]:
+        """The gateway in a page, for REST and the command line; the file is the business of who may change it."""
+        view = self.gateway.showcase.view(client)
+        return {
+            **views.status(self.gateway, view),
+            "sessions": len(self.sessions),
+            "in_flight": self.endpoint.in_flight.count,
+            "alerts": self._alerts(view),
+            "config": self._config_status() if "admin" in client.principal.scopes else None,
+        }
+
+    def _alerts(self, view: View) -> list[dict[str, Any]]:
+        return [
+            {"alert": name, "server": server, "text": text}
+            for (name, server), text in self.alerts.firing.items()
+            if server is None or view.admits_server(server)
+        ]
+
+    def _config_status(self) -> dict[str, Any]:
+        return {
+            "file": str(self.config.path),
+            "error": self.reload_error,
+            "notes": list(self.config.notes),
+            "restart_needed": self.restart_needed(),
+        }
 
     def reading(self) -> Reading:
         """What metrics and alerts know of this moment."""
@@ -443,18 +461,15 @@ class App:
         return views.reading(self.gateway, self.sessions.clients, in_flight, self.cache.stats(), self.calls)
 
     def _health(self, call: Call) -> Mapping[str, Any]:
-        summary = views.status(self.gateway)
-        view = self.gateway.showcase.view(call.client)
+        summary = views.status(self.gateway, self.gateway.showcase.view(call.client))
         return {
             "version": summary["version"],
-            "tools": self.gateway.catalog.size(view).tools,
+            "tools": summary["tools"],
             "sessions": len(self.sessions),
             "in_flight": self.endpoint.in_flight.count,
             "cache": views.cache(self.cache.stats()),
             "servers": [
-                {key: server[key] for key in ("name", "state", "revision", "tools")}
-                for server in summary["servers"]
-                if view.admits_server(server["name"])
+                {key: server[key] for key in ("name", "state", "revision", "tools")} for server in summary["servers"]
             ],
         }
 

@@ -32,6 +32,7 @@ from mcp_gateway.downstream.selection import Selecting
 from mcp_gateway.errors import Forbidden, http_body, to_http
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.security.policy import check_whole
+from mcp_gateway.wire import encode
 
 if TYPE_CHECKING:
     from mcp_gateway.downstream.oauth_resource import ProtectedResource
@@ -97,6 +98,7 @@ def http_app(
                 Mount("/messages", app=screened(sse.handle_post_message)),
                 Mount(rest.PREFIX, routes=rest.routes(gateway, process, endpoint.in_flight, rules.max_body_bytes)),
                 *metadata,
+                Route("/openapi.json", _document(rules.base_path), methods=["GET"]),
                 Route("/healthz", _alive, methods=["GET"]),
                 Route("/readyz", _alive, methods=["GET"]),
                 *([] if metrics is None else [Route("/metrics", _metrics(metrics), methods=["GET"])]),
@@ -146,6 +148,18 @@ def _sse_door(endpoint: Endpoint, sse: SseServerTransport) -> ASGIApp:
             await serve_loop(endpoint.server, incoming, outgoing, lifespan_state=None)
 
     return door
+
+
+def _document(base_path: str) -> Callable[[Request], Any]:
+    """The description of REST, made when it is first asked for."""
+    made: list[bytes] = []
+
+    async def answer(request: Request) -> Response:
+        if not made:
+            made.append(encode(rest.document(base_path)))
+        return Response(made[0], media_type="application/json")
+
+    return answer
 
 
 async def _alive(request: Request) -> Response:

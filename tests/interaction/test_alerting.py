@@ -30,7 +30,7 @@ async def test_a_webhook_hears_of_a_parked_server_and_of_its_end(tmp_path: Path)
         async with gateway(tmp_path, config) as (app, _):
             with anyio.fail_after(10):
                 fired = await receive.receive()
-                shown = app.status()["alerts"]
+                shown = app.status(Client("me"))["alerts"]
                 write_config(tmp_path, {**config, "mcpServers": {}, "tools": FEW_BUILTINS})
                 assert app.reload()
                 resolved = await receive.receive()
