@@ -11,9 +11,8 @@ from collections.abc import Callable
 from typing import Final
 
 from mcp_gateway.call import Sink
-from mcp_gateway.llm.events import AskEvent, Delta, Done, Failed, Status, ToolAnswered, ToolCalled, as_json
+from mcp_gateway.llm.events import EVENTS_KEY, AskEvent, Delta, Done, Failed, Status, ToolAnswered, ToolCalled, as_json
 
-EVENTS_KEY: Final = "io.mcp-gateway/ask-events"
 INTERVAL_S: Final = 0.1
 """Ten messages a second are read by nobody faster (ask facts, 4.2)."""
 

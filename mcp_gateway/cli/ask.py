@@ -65,7 +65,7 @@ class CallLog:
         self._told: set[str] = set()
 
     def follow(self, progress: Mapping[str, Any]) -> None:
-        from mcp_gateway.builtin.ask_progress import EVENTS_KEY
+        from mcp_gateway.llm.events import EVENTS_KEY
 
         for event in (progress.get("_meta") or {}).get(EVENTS_KEY, ()):
             if event["type"] == "tool_call":

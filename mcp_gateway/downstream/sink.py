@@ -17,9 +17,10 @@ from mcp.shared.dispatcher import DispatchContext
 from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.call import Call
+from mcp_gateway.downstream.plain import plain
 from mcp_gateway.errors import METHOD_NOT_FOUND, RpcError
 from mcp_gateway.revisions import LOG_LEVELS
-from mcp_gateway.wire import Malformed, Raw, RawParams, encode, loads
+from mcp_gateway.wire import Raw, RawParams, encode
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ class SdkSink:
             raise RpcError.of(METHOD_NOT_FOUND, f"declined: the client did not declare {needed}")
         await self.drained()
         try:
-            return Raw(encode(await self._outbound.send_raw_request(method, _plain(params))))
+            return Raw(encode(await self._outbound.send_raw_request(method, plain(params))))
         except MCPError as refused:
             error = refused.error
             raise RpcError.of(error.code, error.message, error.data) from None
@@ -90,11 +91,11 @@ class SdkSink:
             await self._empty.wait()
 
     async def _send(self, method: str, params: RawParams) -> None:
-        plain = _plain(params)
+        told = plain(params)
         if method == "notifications/progress":
-            plain["progressToken"] = self.token
+            told["progressToken"] = self.token
         try:
-            await self._outbound.notify(method, plain)
+            await self._outbound.notify(method, told)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             logger.debug("sink.closed method=%s", method)
 
@@ -102,16 +103,5 @@ class SdkSink:
         """Log messages below the level the client asked for stay here; a modern client must have asked (SEP-2577)."""
         if self._log_level is None:
             return self._logs_unasked
-        level = _plain(params).get("level")
+        level = plain(params).get("level")
         return level not in LOG_LEVELS or LOG_LEVELS.index(level) >= LOG_LEVELS.index(self._log_level)
-
-
-def _plain(params: RawParams) -> dict[str, Any]:
-    """Params as the SDK's writers take them; a member that is not JSON is left out."""
-    plain: dict[str, Any] = {}
-    for key, value in params.items():
-        try:
-            plain[key] = loads(encode(value))
-        except Malformed:
-            logger.debug("sink.member_dropped name=%s", key)
-    return plain

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from mcp_gateway.llm.result import AskResult
+
+EVENTS_KEY: Final = "io.mcp-gateway/ask-events"
+"""Where progress notifications of an ask carry its events, in their `_meta`."""
 
 
 @dataclass(frozen=True, slots=True)

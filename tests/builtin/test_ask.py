@@ -12,12 +12,12 @@ import pytest
 from jsonschema import validate  # type: ignore[import-untyped] # the library has no types
 from mcp_gateway.builtin import Builtin, MCPFunctions, Services
 from mcp_gateway.builtin.ask import CONFIRM_KEY, ask_tool
-from mcp_gateway.builtin.ask_progress import EVENTS_KEY
 from mcp_gateway.call import QUIET, Call, Client, Sink
 from mcp_gateway.catalog import Catalog, Kind, Offer, Part, Route
 from mcp_gateway.config.parts import AskTool, Llm
 from mcp_gateway.errors import InvalidParams, RpcError
 from mcp_gateway.llm.chat import OpenAIService
+from mcp_gateway.llm.events import EVENTS_KEY
 from mcp_gateway.llm.retrieval import RetrievalService
 from mcp_gateway.llm.service import LLMService, Settings
 from mcp_gateway.llm.trace import ASK_MARK, DEPTH_KEY, INSTANCE, TRACE_KEY
