@@ -24,7 +24,7 @@ from mcp_gateway.catalog import Kind
 from mcp_gateway.config.parts import AskTool
 from mcp_gateway.errors import InvalidParams, RpcError
 from mcp_gateway.llm.bounds import Approval, Bounds, Confirm, StopReason
-from mcp_gateway.llm.confirmation import METHOD, approvals, form
+from mcp_gateway.llm.confirmation import CONFIRM_KEY, METHOD, approvals, form
 from mcp_gateway.llm.lookup import looked_up
 from mcp_gateway.llm.loop import AskLoop, Question
 from mcp_gateway.llm.messages import Message, assistant, last_question, user
@@ -37,10 +37,6 @@ from mcp_gateway.llm.state import AskState, begin
 from mcp_gateway.llm.toolbox import EXECUTE, Choice, toolbox, usable
 from mcp_gateway.llm.trace import ASK_MARK, Trace
 from mcp_gateway.wire import Malformed, encode, loads
-
-CONFIRM_KEY: Final = "io.mcp-gateway/confirm"
-"""In a request's `_meta`: "auto" makes the calls that need a person's word without asking, for keys that may execute.
-Not an argument of the tool, so that no model can set it."""
 
 ANSWER_SHARE: Final = 0.6
 """How much of the time left a person may take in a session; the rest is for the answer (our choice)."""

@@ -1,4 +1,4 @@
-"""The HTTP doors as one ASGI application: `/mcp` and `/mcp/{profile}`, `/sse` with `/messages/`, REST, and health.
+"""The HTTP doors as one ASGI application: `/mcp`, `/mcp/{profile}`, `/sse` with `/messages/`, REST, `/ws` and health.
 
 Streamable HTTP and HTTP+SSE are the SDK's transports around the one `Endpoint`; this
 module only hangs them at their paths, behind the guard.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,7 +18,7 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mcp_gateway.downstream import rest
@@ -27,6 +27,8 @@ from mcp_gateway.downstream.endpoint import Endpoint
 from mcp_gateway.downstream.guard import Guard
 from mcp_gateway.downstream.screen import Screen
 from mcp_gateway.downstream.selection import Selecting
+from mcp_gateway.downstream.websocket import PATH as WEBSOCKET
+from mcp_gateway.downstream.websocket import SocketRules, WebSocketDoor
 from mcp_gateway.errors import http_body
 from mcp_gateway.gateway import Gateway
 
@@ -49,6 +51,7 @@ class HttpRules:
     max_body_bytes: int = 4 * 1024 * 1024
     max_sessions: int = 1000
     session_idle_s: float = 1800.0
+    sockets: SocketRules = field(default_factory=SocketRules)
 
 
 class Entry(Protocol):
@@ -73,6 +76,7 @@ def http_app(gateway: Gateway, endpoint: Endpoint, rules: HttpRules, process: re
     screened = partial(Screen, max_body_bytes=rules.max_body_bytes)
     mcp = Selecting(screened(manager.handle_request, needs_session=True), endpoint)
     metadata = entry.resource.routes() if entry.resource is not None else []
+    sockets = WebSocketDoor(gateway, endpoint, rules.sockets, rules.max_sessions)
     app = Starlette(
         routes=_under(
             rules.base_path,
@@ -80,7 +84,8 @@ def http_app(gateway: Gateway, endpoint: Endpoint, rules: HttpRules, process: re
                 Route("/mcp", _Asgi(mcp), methods=_MCP_METHODS),
                 Route("/mcp/{profile}", _Asgi(mcp), methods=_MCP_METHODS),
                 Route("/sse", _Asgi(_sse_door(endpoint, sse)), methods=["GET"]),
-                Mount("/messages", app=screened(sse.handle_post_message)),
+                Route("/messages/", _Asgi(screened(sse.handle_post_message))),
+                WebSocketRoute(WEBSOCKET, sockets.serve),
                 Mount(rest.PREFIX, routes=rest.routes(gateway, process, endpoint.in_flight, rules.max_body_bytes)),
                 *metadata,
                 Route("/healthz", _alive, methods=["GET"]),
@@ -101,7 +106,7 @@ def http_app(gateway: Gateway, endpoint: Endpoint, rules: HttpRules, process: re
     return Guard(known, hosts=rules.allowed_hosts, origins=rules.allowed_origins)
 
 
-def _under(base_path: str, routes: list[Route | Mount]) -> list[Route | Mount]:
+def _under(base_path: str, routes: list[BaseRoute]) -> list[BaseRoute]:
     return [Mount(base_path, routes=routes)] if base_path else routes
 
 

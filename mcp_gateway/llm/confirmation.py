@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from mcp_gateway.catalog.text import clean
 from mcp_gateway.llm.result import redacted
 from mcp_gateway.llm.state import Planned
 from mcp_gateway.llm.toolbox import Effect
+
+CONFIRM_KEY: Final = "io.mcp-gateway/confirm"
+"""In a request's `_meta`: "auto" makes the calls that need a person's word without asking, for keys that may execute.
+Not an argument of the tool, so that no model can set it."""
 
 METHOD = "elicitation/create"
 MAX_LINE_CHARS = 400

@@ -11,12 +11,13 @@ import anyio
 import pytest
 from jsonschema import validate  # type: ignore[import-untyped] # the library has no types
 from mcp_gateway.builtin import Builtin, MCPFunctions, Services
-from mcp_gateway.builtin.ask import CONFIRM_KEY, ask_tool
+from mcp_gateway.builtin.ask import ask_tool
 from mcp_gateway.call import QUIET, Call, Client, Sink
 from mcp_gateway.catalog import Catalog, Kind, Offer, Part, Route
 from mcp_gateway.config.parts import AskTool, Llm
 from mcp_gateway.errors import InvalidParams, RpcError
 from mcp_gateway.llm.chat import OpenAIService
+from mcp_gateway.llm.confirmation import CONFIRM_KEY
 from mcp_gateway.llm.events import EVENTS_KEY
 from mcp_gateway.llm.retrieval import RetrievalService
 from mcp_gateway.llm.service import LLMService, Settings
