@@ -15,7 +15,7 @@ from websockets.frames import CloseCode, Frame
 MAX_FRAGMENTS: Final = 1024
 """Fragments of one message; empty ones would cost memory for ever without growing it (our choice)."""
 
-CUT_OFF_AFTER_S: Final = 2.0
+CUT_OFF_AFTER_S: Final = 1.0
 """What a peer gets to take the last bytes, the reason among them (our choice)."""
 
 

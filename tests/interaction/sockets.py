@@ -60,10 +60,10 @@ class Socket:
 
 
 @asynccontextmanager
-async def socket(origin: str, **options: Any) -> AsyncIterator[Socket]:
+async def socket(origin: str, *, path: str = "/ws", **options: Any) -> AsyncIterator[Socket]:
     """A client at the door of the gateway; options are those of the library."""
     options = {"ping_interval": None, "compression": None, "max_size": None, "proxy": None, **options}
-    async with connect(f"{origin.replace('http', 'ws', 1)}/ws", **options) as wire:
+    async with connect(origin.replace("http", "ws", 1) + path, **options) as wire:
         yield Socket(wire)
 
 
