@@ -76,7 +76,7 @@ def http_app(gateway: Gateway, endpoint: Endpoint, rules: HttpRules, process: re
     screened = partial(Screen, max_body_bytes=rules.max_body_bytes)
     mcp = Selecting(screened(manager.handle_request, needs_session=True), endpoint)
     metadata = entry.resource.routes() if entry.resource is not None else []
-    sockets = WebSocketDoor(gateway, endpoint, rules.sockets, rules.max_sessions)
+    sockets = WebSocketDoor(gateway, endpoint, rules.sockets, rules.max_sessions, entry.authentication.renewed)
     app = Starlette(
         routes=_under(
             rules.base_path,

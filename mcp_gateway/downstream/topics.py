@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import anyio
+import msgspec
 
 from mcp_gateway.call import Client
 from mcp_gateway.errors import InvalidParams
@@ -48,12 +49,13 @@ TOPICS: Final[Mapping[str, Topic]] = {
 
 
 class Subscriptions:
-    """What one client wants to hear. Events are `(id, data)`: the id of the subscription, and `{topic, at, ...}`."""
+    """What one client wants to hear: `(id, data)`, the id of the subscription and `{topic, timestamp, ...}`."""
 
     def __init__(self, gateway: Gateway, client: Client) -> None:
+        """`client` may be put in its place by whoever learns that its key may do more, or less, than before."""
+        self.client = client
         self.dropped = 0
         self._gateway = gateway
-        self._client = client
         self._wanted: dict[str, RequestId] = {}
         self._waiting: deque[tuple[RequestId, dict[str, Any]]] = deque()
         self._arrived = anyio.Event()
@@ -66,7 +68,7 @@ class Subscriptions:
         for topic in topics:
             if topic not in TOPICS:
                 raise InvalidParams(f"no topic {topic[:64]!r}; there are {', '.join(TOPICS)}")
-            TOPICS[topic].check(self._client.principal)
+            TOPICS[topic].check(self.client.principal)
         for topic in topics:
             if wanted:
                 self._wanted[topic] = id
@@ -92,11 +94,10 @@ class Subscriptions:
 
     def _sees(self, event: Event) -> bool:
         server = getattr(event, "server", None)
-        return server is None or self._gateway.showcase.view(self._client).admits_server(server)
+        return server is None or self._gateway.showcase.view(self.client).admits_server(server)
 
 
 def _data(topic: str, event: Event) -> dict[str, Any]:
-    """The fields of the event, in the words of JSON; sets in order."""
-    told = {each.name: getattr(event, each.name) for each in fields(event)}
-    plain = {name: sorted(value) if isinstance(value, frozenset) else value for name, value in told.items()}
-    return {"topic": topic, "at": datetime.now(UTC).isoformat(timespec="milliseconds"), **plain}
+    """The fields of the event in the words of JSON, sets in order."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return {"topic": topic, "timestamp": now, **msgspec.to_builtins(event, order="sorted")}

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import uuid4
 
 import anyio
 import anyio.abc
+import anyio.lowlevel
+from starlette.types import Scope
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from mcp_gateway.call import Call, Client
@@ -52,9 +54,13 @@ from mcp_gateway.errors import (
 )
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.revisions import LATEST_LEGACY
+from mcp_gateway.security.principal import Principal
 from mcp_gateway.wire import Malformed, Raw, RequestId, encode, fields, loads
 
 logger = logging.getLogger(__name__)
+
+Identify = Callable[[Scope], Awaitable[Principal]]
+"""Who a handshake's credentials stand for as of now. Raises GatewayError when they stand for nobody any more."""
 
 PATH: Final = "/ws"
 
@@ -103,11 +109,14 @@ class SocketRules:
 class WebSocketDoor:
     """All open sockets."""
 
-    def __init__(self, gateway: Gateway, endpoint: Endpoint, rules: SocketRules, max_sockets: int) -> None:
-        """`max_sockets` are open at once, whoever opened them."""
+    def __init__(
+        self, gateway: Gateway, endpoint: Endpoint, rules: SocketRules, max_sockets: int, identify: Identify
+    ) -> None:
+        """`max_sockets` are open at once, whoever opened them. `identify` is the authentication behind the door."""
         self.gateway = gateway
         self.in_flight = endpoint.in_flight
         self.rules = rules
+        self.identify = identify
         self._endpoint = endpoint
         self._max_sockets = max_sockets
         self._open: Counter[str] = Counter()
@@ -216,7 +225,19 @@ class _Socket:
     async def _announce(self) -> None:
         while True:
             id, data = await self._subscriptions.next()
+            await self._renew()
             await self._outbox.put(data_frame(id, "event", data))
+
+    async def _renew(self) -> None:
+        """A key that was revoked or changed since the handshake: it has its effect on the next call and event."""
+        try:
+            principal = await self._door.identify(self._websocket.scope)
+        except GatewayError as refusal:
+            self._close(_Parting(POLICY_VIOLATION, "the key is not accepted any more", refusal))
+            await anyio.lowlevel.checkpoint()  # where whoever asked is cancelled
+            return
+        if principal != self._client.principal:
+            self._client = self._subscriptions.client = replace(self._client, principal=principal)
 
     def _close(self, parting: _Parting) -> None:
         self._parting = self._parting or parting
@@ -285,6 +306,7 @@ class _Socket:
         """One call from its start to the one frame that ends it."""
         try:
             with self._door.in_flight, scope:
+                await self._renew()
                 await self._outbox.put(await self._answer(frame))
         finally:
             del self._running[frame.id]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 from mcp_gateway.downstream.websocket import MAX_REFUSED
-from mcp_gateway.security.principal import Grant, Principal
+from mcp_gateway.security.key_store import KEYS_FILE, KeyStore
+from mcp_gateway.security.keys import ApiKey, hashed, new_key
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.downstream.own_door import door
@@ -17,7 +19,25 @@ from tests.interaction.asking import until
 from tests.interaction.house import House, house
 from tests.interaction.sockets import Socket, code_of, socket, text_of
 
-GUEST = Principal("key:guest", frozenset({"read", "call"}), Grant(deny_servers=("up",)))
+KEYS = {name: new_key() for name in ("all", "guest", "reader")}
+GRANTS: dict[str, dict[str, Any]] = {
+    "all": {"scopes": ["read", "call", "ask", "execute", "admin"]},
+    "guest": {"servers": {"deny": ["up"]}},
+    "reader": {"scopes": ["read"]},
+}
+AUTH = {"keys": [{"name": name, "hash": hashed(KEYS[name]), **GRANTS[name]} for name in KEYS]}
+
+
+@pytest.fixture
+async def locked(tmp_path: Path) -> AsyncIterator[House]:
+    """A gateway that asks for a key."""
+    async with house(tmp_path, auth=AUTH) as running:
+        yield running
+
+
+def shown(key: str) -> dict[str, Any]:
+    """The options of a client that shows a key."""
+    return {"additional_headers": {"X-API-Key": key}}
 
 
 # -- calls -----------------------------------------------------------------------------------------------------------
@@ -87,17 +107,17 @@ async def test_a_question_of_the_upstream_is_declined_with_the_reason(home: Hous
     assert "declined" in json.dumps(frame)
 
 
-async def test_what_a_key_may_not_see_is_not_there(home: House) -> None:
-    async with door(home, GUEST) as doors, socket(doors.origin) as line:
+async def test_what_a_key_may_not_see_is_not_there(locked: House) -> None:
+    async with socket(locked.origin, **shown(KEYS["guest"])) as line:
         hidden = await line.call(1, "up__echo", text="x")
         unknown = await line.call(2, "xx__echo", text="x")
 
     assert code_of(hidden) == code_of(unknown) == "unknown_name"
-    assert home.everything.calls == 0
+    assert locked.everything.calls == 0
 
 
-async def test_a_scope_that_is_missing_is_told(home: House) -> None:
-    async with door(home, Principal("key:reader", frozenset({"read"}))) as doors, socket(doors.origin) as line:
+async def test_a_scope_that_is_missing_is_told(locked: House) -> None:
+    async with socket(locked.origin, **shown(KEYS["reader"])) as line:
         frames = [await line.call(1, "up__echo"), await line.ask(2, "ask", question="?")]
 
     assert [code_of(frame) for frame in frames] == ["forbidden", "forbidden"]
@@ -355,6 +375,66 @@ async def test_R_WS_1_a_foreign_host_is_refused_before_the_socket_is_accepted(ho
 async def test_an_origin_of_this_machine_comes_in(home: House) -> None:
     async with socket(home.origin, additional_headers={"Origin": home.origin}) as line:
         assert text_of(await line.call(1, "up__echo", text="in")) == "in"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, shown("mgw_wrong"), {"subprotocols": ["mcp-gateway", "bearer.wrong"]}],
+    ids=["none", "wrong", "named"],
+)
+async def test_R_WS_1_without_a_key_no_socket_is_accepted(locked: House, options: dict[str, Any]) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        async with socket(locked.origin, **options):
+            pass
+
+    assert refused.value.response.status_code == 403
+
+
+async def test_R_WS_1_a_key_in_the_address_is_none(locked: House) -> None:
+    with pytest.raises(InvalidStatus):
+        async with socket(locked.origin, path=f"/ws?key={KEYS['all']}&token={KEYS['all']}&api_key={KEYS['all']}"):
+            pass
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        shown(KEYS["all"]),
+        {"additional_headers": {"Authorization": f"Bearer {KEYS['all']}"}},
+        {"subprotocols": ["mcp-gateway", f"bearer.{KEYS['all']}"]},
+    ],
+    ids=["x-api-key", "authorization", "subprotocol"],
+)
+async def test_a_key_opens_a_socket_and_is_not_sent_back(locked: House, options: dict[str, Any]) -> None:
+    async with socket(locked.origin, **options) as line:
+        assert text_of(await line.call(1, "up__echo", text="in")) == "in"
+        assert line.wire.response is not None
+        assert KEYS["all"] not in str(line.wire.response.headers)
+
+
+async def test_a_revoked_key_ends_its_sockets_with_the_next_call(locked: House, tmp_path: Path) -> None:
+    store, key = KeyStore(tmp_path / "home" / KEYS_FILE), new_key()
+    store.add(ApiKey("late", hashed(key)))
+    async with socket(locked.origin, **shown(key)) as line:
+        before = await line.call(1, "up__echo", text="in")
+        store.revoke("late")
+        await line.say(2, "call", tool="up__echo")
+        code, _ = await line.closed()
+
+    assert (text_of(before), code, code_of(line.heard[-1])) == ("in", 1008, "unauthorized")
+    assert locked.everything.calls == 1
+
+
+async def test_a_key_that_was_narrowed_is_narrower_with_the_next_call(locked: House, tmp_path: Path) -> None:
+    store, key = KeyStore(tmp_path / "home" / KEYS_FILE), new_key()
+    store.add(ApiKey("late", hashed(key)))
+    async with socket(locked.origin, **shown(key)) as line:
+        before = await line.call(1, "up__echo", text="in")
+        store.revoke("late")
+        store.add(ApiKey("late", hashed(key), scopes=frozenset({"read"})))
+        after = await line.call(2, "up__echo")
+
+    assert (text_of(before), code_of(after)) == ("in", "forbidden")
 
 
 @pytest.mark.parametrize("path", ["/messages/", "/mcp", "/sse", "/api/v1/status", "/nothing"])

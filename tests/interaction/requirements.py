@@ -55,6 +55,14 @@ REQUIREMENTS: Final = {
     "logging": ("log messages reach the session that asked, from its level on", f"{SPECIFICATION}/2025-11-25/server"),
     "logging-apart": ("each session has a level of its own", "ours"),
     "cancel": ("a cancelled call is cancelled upstream, and no other", f"{SPECIFICATION}/2025-11-25/basic/utilities"),
+    "websocket-progress": (
+        "progress comes over a WebSocket under the id of its call, before the answer",
+        "ours: design",
+    ),
+    "websocket-ask": (
+        "a question over a WebSocket is answered, and what is done for it can be followed",
+        "ours: design",
+    ),
     "cancel-by-leaving": (
         "closing the response cancels a 2026-07-28 call",
         f"{SPECIFICATION}/2026-07-28/basic/patterns/cancellation",
