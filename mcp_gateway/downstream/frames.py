@@ -6,6 +6,7 @@ of sockets.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -23,12 +24,13 @@ MAX_ID: Final = 2**53 - 1
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A call of a tool. `is_ask`: its structured content is the answer, as REST gives it."""
+    """A call of a tool. `is_ask`: its structured content is the answer; `confirms`: nobody is asked before it acts."""
 
     id: RequestId
     params: RawParams
     deadline_s: float | None = None
     is_ask: bool = False
+    confirms: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ def _ask(id: RequestId, plain: Mapping[str, Any], members: Mapping[str, Raw]) ->
     params: RawParams = {"name": "ask", "arguments": Raw(encode(arguments))}
     if confirm == "auto":
         params["_meta"] = {CONFIRM_KEY: confirm}
-    return Run(id, params, _deadline_s(id, plain), is_ask=True)
+    return Run(id, params, _deadline_s(id, plain), is_ask=True, confirms=confirm == "auto")
 
 
 _OF_AN_ASK_FRAME: Final = frozenset({"id", "type", "confirm", "timeout_s"})
@@ -149,9 +151,17 @@ def result_frame(id: RequestId, result: bytes | Raw) -> str:
 
 def error_frame(id: RequestId | None, body: Mapping[str, Any]) -> str:
     """The end of a call, or the refusal of a frame: the error body of every HTTP door."""
-    return encode({"id": id, "type": "error", "error": body}).decode()
+    return _written({"id": id, "type": "error", "error": body})
 
 
 def data_frame(id: RequestId, kind: str, data: Mapping[str, Any]) -> str:
-    """What happens meanwhile. Raises UnicodeEncodeError on half a surrogate, which JSON cannot hold."""
-    return encode({"id": id, "type": kind, "data": data}).decode()
+    """What happens meanwhile."""
+    return _written({"id": id, "type": kind, "data": data})
+
+
+def _written(frame: Mapping[str, Any]) -> str:
+    """Half a surrogate, as a name of a file may hold, is no text in JSON; it becomes a question mark."""
+    try:
+        return encode(frame).decode()
+    except UnicodeEncodeError:
+        return json.dumps(frame, ensure_ascii=False).encode("utf-8", "replace").decode()

@@ -14,10 +14,10 @@ from tests.interaction.house import House, Served, served
 
 @asynccontextmanager
 async def door(
-    home: House, *, max_sessions: int = 1000, ping_s: float = 20.0, **limits: float
+    home: House, *, base_path: str = "", max_sessions: int = 1000, ping_s: float = 20.0, **limits: float
 ) -> AsyncIterator[Served]:
     """`limits` are those of `SocketRules`."""
-    rules = HttpRules(max_sessions=max_sessions, sockets=SocketRules(**limits))  # type: ignore[arg-type]  # they fit
+    rules = HttpRules(base_path=base_path, max_sessions=max_sessions, sockets=SocketRules(**limits))  # type: ignore[arg-type]  # they fit
     process, authentication = Process(home.app.status, home.app.cache), home.app.authentication
     async with served(
         http_app(home.app.gateway, home.app.endpoint, rules, process, authentication), ping_s=ping_s

@@ -12,13 +12,12 @@ from typing import Any
 
 import anyio
 import anyio.abc
-import psutil
 import pytest
 from anyio import to_thread
 from anyio.abc import SocketAttribute
+from mcp_gateway.downstream.outbox import FULL
 from mcp_gateway.downstream.server import MAX_FRAME_BYTES
-from mcp_gateway.downstream.socket_wire import MAX_FRAGMENTS
-from websockets.exceptions import ConnectionClosed
+from mcp_gateway.downstream.socket_wire import CONTROLS_AT_ONCE, MAX_FRAGMENTS
 from websockets.frames import Close, Frame, Opcode
 
 from tests.downstream.own_door import door
@@ -26,7 +25,7 @@ from tests.downstream.test_server import CONFIG
 from tests.gateway import Gateway
 from tests.interaction.asking import until
 from tests.interaction.house import House, Served
-from tests.interaction.sockets import Socket, socket, text_of
+from tests.interaction.sockets import socket, text_of
 
 HANDSHAKE = (
     "GET /ws HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -73,10 +72,11 @@ def _close_code(data: bytes) -> int | None:
 
 
 @asynccontextmanager
-async def bare(doors: Served) -> AsyncIterator[Bare]:
+async def bare(doors: Served, *, holds_little: bool = False) -> AsyncIterator[Bare]:
     host, port = doors.origin.removeprefix("http://").split(":")
     async with await anyio.connect_tcp(host, int(port)) as stream:
-        stream.extra(SocketAttribute.raw_socket).setsockopt(SOL_SOCKET, SO_RCVBUF, 4096)
+        if holds_little:
+            stream.extra(SocketAttribute.raw_socket).setsockopt(SOL_SOCKET, SO_RCVBUF, 4096)
         await stream.send(HANDSHAKE.format(host=f"{host}:{port}").encode())
         head = b""
         while b"\r\n\r\n" not in head:
@@ -176,7 +176,7 @@ async def test_a_peer_that_answers_no_ping_is_closed_with_1011_and_its_calls_can
 
 
 async def test_a_peer_that_is_gone_with_answers_untaken_is_cut_off(home: House) -> None:
-    async with door(home, ping_s=0.5) as doors, bare(doors) as line:
+    async with door(home, ping_s=0.5) as doors, bare(doors, holds_little=True) as line:
         for id in range(10):
             await line.call(id, "up__echo", text="x" * 900_000)
         await until(lambda: home.everything.calls == 10)
@@ -190,17 +190,20 @@ async def test_a_peer_that_answers_pings_stays(home: House) -> None:
         assert text_of(await line.call(1, "up__wait", seconds=0.8)) == "waited"
 
 
-async def test_pings_of_a_peer_that_reads_no_pong_cost_no_memory(home: House) -> None:
-    pings = Frame(Opcode.PING, b"x" * 125).serialize(mask=True) * 1000
-    process = psutil.Process()
-    before = process.memory_info().rss
+@pytest.mark.parametrize("opcode", [Opcode.PING, Opcode.PONG])
+async def test_a_flood_of_pings_or_pongs_closes_with_1008_and_cancels(home: House, opcode: Opcode) -> None:
     async with bare(home.doors) as line:
-        with anyio.move_on_after(5):
-            for _ in range(250):
-                await line.stream.send(pings)
-        grown = process.memory_info().rss - before
+        await waiting(home, line)
+        await line.stream.send(Frame(opcode, b"x" * 125).serialize(mask=True) * (CONTROLS_AT_ONCE + 10))
 
-    assert grown < 15 * 1024 * 1024
+        assert await line.closed() == 1008
+        await cancelled(home)
+
+
+async def test_a_ping_is_answered(home: House) -> None:
+    async with socket(home.origin) as line:
+        with anyio.fail_after(5):
+            await (await line.wire.ping())
 
 
 def test_a_gateway_that_stops_lets_calls_end_and_says_that_it_goes(tmp_path: Path) -> None:
@@ -224,15 +227,19 @@ def test_a_gateway_that_stops_lets_calls_end_and_says_that_it_goes(tmp_path: Pat
 
 
 async def test_what_comes_after_the_end_is_not_read(home: House) -> None:
-    async with socket(home.origin) as line:
-        await line.send(b"{}")
-        with pytest.raises(ConnectionClosed):
-            await _speak_on(line)
+    async with bare(home.doors) as line:
+        binary = Frame(Opcode.BINARY, b"{}").serialize(mask=True)
+        await line.stream.send(binary)
+        await line.call(1, "up__echo")
 
+        assert await line.closed() == 1003
     assert home.everything.calls == 0
 
 
-async def _speak_on(line: Socket) -> None:
-    with anyio.fail_after(5):
-        while True:
-            await line.say(1, "call", tool="up__echo")
+async def test_frames_that_come_all_at_once_are_answered_one_by_one(home: House) -> None:
+    async with door(home, frames_per_s=1e6, burst=1_000_000) as doors, bare(doors) as line:
+        await line.stream.send(Frame(Opcode.TEXT, b"{}").serialize(mask=True) * (2 * FULL))
+        answers = b""
+        with anyio.fail_after(10):
+            while answers.count(b"invalid_params") < 2 * FULL:
+                answers += await line.stream.receive()

@@ -9,7 +9,7 @@ from typing import Any
 
 import anyio
 import pytest
-from mcp_gateway.downstream.websocket import MAX_REFUSED
+from mcp_gateway.downstream.connection import MAX_REFUSED
 from mcp_gateway.security.key_store import KEYS_FILE, KeyStore
 from mcp_gateway.security.keys import ApiKey, hashed, new_key
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -67,6 +67,7 @@ async def test_a_call_that_fails_is_a_result_that_says_so(home: House) -> None:
 
 async def test_a_call_ends_at_the_clients_own_deadline(home: House) -> None:
     async with socket(home.origin) as line:
+        await line.call(0, "up__echo")  # the connection to the upstream is there
         frame = await line.ask(1, "call", tool="up__wait", timeout_s=0.2)
 
     assert frame["result"]["_meta"]["io.mcp-gateway/error"]["code"] == "upstream_timeout"
@@ -121,6 +122,16 @@ async def test_a_scope_that_is_missing_is_told(locked: House) -> None:
         frames = [await line.call(1, "up__echo"), await line.ask(2, "ask", question="?")]
 
     assert [code_of(frame) for frame in frames] == ["forbidden", "forbidden"]
+
+
+async def test_confirming_ahead_needs_the_scope_execute(tmp_path: Path) -> None:
+    key = new_key()
+    auth = {"keys": [{"name": "asks", "hash": hashed(key), "scopes": ["read", "call", "ask"]}]}
+    async with house(tmp_path, auth=auth) as home, socket(home.origin, **shown(key)) as line:
+        refused = await line.ask(1, "ask", question="?", confirm="auto")
+
+    assert code_of(refused) == "forbidden"
+    assert "execute" in refused["error"]["error"]
 
 
 # -- frames that are none --------------------------------------------------------------------------------------------
@@ -445,6 +456,16 @@ async def test_other_doors_open_no_socket(home: House, path: str, caplog: pytest
 
     assert refused.value.response.status_code == 403
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_messages_are_not_compressed_even_if_the_client_offers_it(home: House) -> None:
+    async with socket(home.origin, compression="deflate") as line:
+        assert line.wire.protocol.extensions == []
+
+
+async def test_the_door_may_stand_below_a_path(home: House) -> None:
+    async with door(home, base_path="/below") as doors, socket(doors.origin, path="/below/ws") as line:
+        assert text_of(await line.call(1, "up__echo", text="in")) == "in"
 
 
 async def test_of_the_subprotocols_only_our_own_is_named(home: House) -> None:

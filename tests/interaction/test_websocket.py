@@ -111,12 +111,13 @@ async def test_what_needs_a_persons_word_is_not_done_where_nobody_can_be_asked(t
 
 
 @shows("websocket-ask")
-async def test_a_model_that_refuses_is_told_in_the_result(tmp_path: Path) -> None:
+async def test_a_model_that_refuses_is_an_error_with_what_there_is(tmp_path: Path) -> None:
     async with asking(tmp_path, [Refuses(401)]) as line:
         answer = await line.ask("q", "ask", question="?")
         bad = await line.ask("r", "ask", question="?", colour="red")
 
-    assert (answer["result"]["stop_reason"], answer["result"]["error_code"]) == ("llm_error", "model_refused")
+    assert code_of(answer) == "model_refused"
+    assert answer["error"]["details"]["result"]["stop_reason"] == "llm_error"
     assert code_of(bad) == "invalid_params"
 
 
