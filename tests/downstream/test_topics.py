@@ -19,9 +19,9 @@ READER = Principal("key:reader", frozenset({"read"}), Grant(deny_servers=("secre
 
 
 @pytest.fixture
-async def reader(home: House) -> AsyncIterator[Subscriptions]:
-    subscriptions = Subscriptions(home.app.gateway, Client("me", principal=READER))
-    unsubscribe = home.app.events.subscribe(subscriptions.hear)
+async def reader(shared: House) -> AsyncIterator[Subscriptions]:
+    subscriptions = Subscriptions(shared.app.gateway, Client("me", principal=READER))
+    unsubscribe = shared.app.events.subscribe(subscriptions.hear)
     yield subscriptions
     unsubscribe()
 
@@ -32,17 +32,17 @@ async def told(subscriptions: Subscriptions) -> tuple[Any, dict[str, Any]]:
     return id, data
 
 
-async def test_events_come_in_order_under_the_id_of_their_subscription(home: House, reader: Subscriptions) -> None:
+async def test_events_come_in_order_under_the_id_of_their_subscription(shared: House, reader: Subscriptions) -> None:
     reader.change("s", ["servers"], True)
     reader.change(2, ["catalog"], True)
-    home.app.events.publish(ServerStateChanged("up", "backoff", "refused"))
-    home.app.events.publish(CatalogChanged(frozenset({"tools", "prompts"})))
+    shared.app.events.publish(ServerStateChanged("up", "backoff", "refused"))
+    shared.app.events.publish(CatalogChanged(frozenset({"tools", "prompts"})))
 
     assert await told(reader) == ("s", {"topic": "servers", "server": "up", "state": "backoff", "reason": "refused"})
     assert await told(reader) == (2, {"topic": "catalog", "kinds": ["prompts", "tools"]})
 
 
-async def test_what_is_not_wanted_or_not_seen_is_not_heard(home: House, reader: Subscriptions) -> None:
+async def test_what_is_not_wanted_or_not_seen_is_not_heard(shared: House, reader: Subscriptions) -> None:
     reader.change(1, ["servers", "catalog"], True)
     reader.change(1, ["catalog"], False)
     for event in (
@@ -51,16 +51,16 @@ async def test_what_is_not_wanted_or_not_seen_is_not_heard(home: House, reader: 
         OfferChanged("up"),
         ServerStateChanged("up", "ready"),
     ):
-        home.app.events.publish(event)
+        shared.app.events.publish(event)
 
     assert (await told(reader))[1]["server"] == "up"
     assert reader.change(1, ["servers"], False) == []
 
 
-async def test_who_reads_slowly_misses_the_oldest(home: House, reader: Subscriptions) -> None:
+async def test_who_reads_slowly_misses_the_oldest(shared: House, reader: Subscriptions) -> None:
     reader.change(1, ["servers"], True)
     for number in range(QUEUE + 3):
-        home.app.events.publish(ServerStateChanged("up", str(number)))
+        shared.app.events.publish(ServerStateChanged("up", str(number)))
 
     assert (await told(reader))[1]["state"] == "3"
     assert reader.dropped == 3
@@ -73,8 +73,8 @@ async def test_one_topic_there_is_not_refuses_them_all(reader: Subscriptions) ->
     assert reader.change(1, [], True) == []
 
 
-async def test_topics_need_their_scopes(home: House) -> None:
-    nobody = Subscriptions(home.app.gateway, Client("me", principal=Principal("key:x", frozenset({"call"}))))
+async def test_topics_need_their_scopes(shared: House) -> None:
+    nobody = Subscriptions(shared.app.gateway, Client("me", principal=Principal("key:x", frozenset({"call"}))))
     for topic in TOPICS:
         with pytest.raises(Forbidden):
             nobody.change(1, [topic], True)
@@ -102,8 +102,8 @@ async def test_a_client_hears_a_changed_catalog_and_a_changed_server(home: House
     assert rest["result"] == {"topics": ["catalog"]}
 
 
-async def test_a_refused_topic_is_told_with_those_there_are(home: House) -> None:
-    async with socket(home.origin) as line:
+async def test_a_refused_topic_is_told_with_those_there_are(shared: House) -> None:
+    async with socket(shared.origin) as line:
         refused = await line.ask(1, "subscribe", topics=["secrets"])
 
     assert code_of(refused) == "invalid_params"

