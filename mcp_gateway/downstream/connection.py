@@ -54,8 +54,8 @@ SAYING_WHY_S: Final = 1.0
 MAX_REFUSED: Final = 1000
 """Frames in a row above the rate, after which a client is not answered any more (our choice)."""
 
-Identify = Callable[[Scope], Awaitable[Principal]]
-"""Who a handshake's credentials stand for as of now. Raises GatewayError when they stand for nobody any more."""
+Renew = Callable[[Scope, Principal], Awaitable[Principal]]
+"""Who it is now that was admitted with a handshake. Raises GatewayError when nobody is any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class Connection:
         gateway: Gateway,
         in_flight: InFlight,
         rules: ConnectionRules,
-        identify: Identify,
+        renewed: Renew,
     ) -> None:
         """`websocket` has been accepted."""
         self._websocket = websocket
@@ -100,7 +100,7 @@ class Connection:
         self._gateway = gateway
         self._in_flight = in_flight
         self._rules = rules
-        self._identify = identify
+        self._renewed = renewed
         self._outbox = Outbox()
         self._subscriptions = Subscriptions(gateway, client)
         self._running: dict[RequestId, anyio.CancelScope] = {}
@@ -245,7 +245,7 @@ class Connection:
     async def _renew(self) -> None:
         """A key that was revoked or changed since the handshake: it has its effect on the next call and event."""
         try:
-            principal = await self._identify(self._websocket.scope)
+            principal = await self._renewed(self._websocket.scope, self._client.principal)
         except GatewayError as refusal:
             self._close(_Parting(POLICY_VIOLATION, "the key is not accepted any more", refusal))
             await checkpoint()  # where the task that asked is cancelled

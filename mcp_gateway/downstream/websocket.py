@@ -16,7 +16,7 @@ from uuid import uuid4
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from mcp_gateway.call import Client
-from mcp_gateway.downstream.connection import Connection, ConnectionRules, Identify
+from mcp_gateway.downstream.connection import Connection, ConnectionRules, Renew
 from mcp_gateway.downstream.endpoint import Endpoint
 from mcp_gateway.downstream.identity import principal_of
 from mcp_gateway.gateway import Gateway
@@ -45,14 +45,14 @@ class WebSocketDoor:
     """All open sockets."""
 
     def __init__(
-        self, gateway: Gateway, endpoint: Endpoint, rules: SocketRules, max_sockets: int, identify: Identify
+        self, gateway: Gateway, endpoint: Endpoint, rules: SocketRules, max_sockets: int, renewed: Renew
     ) -> None:
-        """`max_sockets` are open at once, whoever opened them. `identify` is the authentication before the door."""
+        """`max_sockets` are open at once, whoever opened them. `renewed` is of the authentication before the door."""
         self._gateway = gateway
         self._endpoint = endpoint
         self._rules = rules
         self._max_sockets = max_sockets
-        self._identify = identify
+        self._renewed = renewed
         self._open: Counter[str] = Counter()
 
     async def serve(self, websocket: WebSocket) -> None:
@@ -76,7 +76,7 @@ class WebSocketDoor:
             selection=self._endpoint.selection,
             principal=principal_of(websocket.scope),
         )
-        connection = Connection(websocket, client, self._gateway, self._endpoint.in_flight, self._rules, self._identify)
+        connection = Connection(websocket, client, self._gateway, self._endpoint.in_flight, self._rules, self._renewed)
         try:
             await connection.serve()
         finally:

@@ -18,8 +18,7 @@ async def door(
 ) -> AsyncIterator[Served]:
     """`limits` are those of `SocketRules`."""
     rules = HttpRules(base_path=base_path, max_sessions=max_sessions, sockets=SocketRules(**limits))  # type: ignore[arg-type]  # they fit
-    process, authentication = Process(home.app.status, home.app.cache), home.app.authentication
-    async with served(
-        http_app(home.app.gateway, home.app.endpoint, rules, process, authentication), ping_s=ping_s
-    ) as doors:
+    app = home.app
+    process = Process(app.status, app.cache)
+    async with served(http_app(app.gateway, app.endpoint, rules, process, app.access), ping_s=ping_s) as doors:
         yield doors
