@@ -54,6 +54,10 @@ REQUIREMENTS: Final = {
     "heartbeat": ("a silent call with a token shows signs of life that increase", "ours: hosts facts, 2.6"),
     "logging": ("log messages reach the session that asked, from its level on", f"{SPECIFICATION}/2025-11-25/server"),
     "logging-apart": ("each session has a level of its own", "ours"),
+    "authorization": (
+        "what a key may not use is neither listed nor found nor called, at any door",
+        "issue 5: R-AUTH-1",
+    ),
     "cancel": ("a cancelled call is cancelled upstream, and no other", f"{SPECIFICATION}/2025-11-25/basic/utilities"),
     "websocket-progress": (
         "progress comes over a WebSocket under the id of its call, before the answer",

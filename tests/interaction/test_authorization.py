@@ -18,6 +18,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_gateway.security.keys import hashed, new_key
 
 from tests.interaction.house import House, house
+from tests.interaction.requirements import shows
 from tests.interaction.sockets import Socket, code_of, socket
 
 KEYS = {name: new_key() for name in ("all", "few", "look", "bound", "other")}
@@ -123,6 +124,7 @@ def _mcp(client: Client) -> Way:
     return Way(listed, call)
 
 
+@shows("authorization")
 @pytest.mark.parametrize("way", WAYS)
 async def test_calling_and_listing_agree_at_every_door(home: House, way: str) -> None:
     for key in KEYS:
@@ -137,6 +139,7 @@ async def test_calling_and_listing_agree_at_every_door(home: House, way: str) ->
                     assert (tool in listed, answer != refusal) == (may, may), (key, tool, answer)
 
 
+@shows("authorization")
 async def test_calls_over_a_websocket_reach_as_far_as_those_of_the_other_doors(home: House) -> None:
     for key in KEYS:
         async with coming(home, "websocket", key) as door:
@@ -146,12 +149,14 @@ async def test_calls_over_a_websocket_reach_as_far_as_those_of_the_other_doors(h
                 assert (answer != refusal) is may, (key, tool, answer)
 
 
+@shows("authorization")
 @pytest.mark.parametrize("way", CALLING_WAYS)
 async def test_a_refused_tool_looks_like_one_that_is_not_there(home: House, way: str) -> None:
     async with coming(home, way, "few") as door:
         assert await door.call("up__fail", {}) == await door.call("up__nothing", {}) == "unknown_name"
 
 
+@shows("authorization")
 @pytest.mark.parametrize("way", CALLING_WAYS)
 async def test_call_tool_and_search_reach_no_further_than_their_caller(home: House, way: str) -> None:
     async with coming(home, way, "few") as door:
@@ -164,6 +169,7 @@ async def test_call_tool_and_search_reach_no_further_than_their_caller(home: Hou
     assert "up__fail" not in names
 
 
+@shows("authorization")
 async def test_what_sysinfo_tells_of_servers_is_what_its_caller_sees(home: House) -> None:
     async with coming(home, "http-legacy", "other") as door:
         answer = await door.call("sysinfo", {"sections": ["gateway"]})
