@@ -55,7 +55,7 @@ REQUIREMENTS: Final = {
     "logging": ("log messages reach the session that asked, from its level on", f"{SPECIFICATION}/2025-11-25/server"),
     "logging-apart": ("each session has a level of its own", "ours"),
     "authorization": (
-        "what a key may not use is neither listed nor found nor called, at any door",
+        "what a key may not use is not listed, found or called at any door",
         "issue 5: R-AUTH-1",
     ),
     "cancel": ("a cancelled call is cancelled upstream, and no other", f"{SPECIFICATION}/2025-11-25/basic/utilities"),
