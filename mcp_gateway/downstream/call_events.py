@@ -79,9 +79,7 @@ class CallEvents:
     # -- what the call says --------------------------------------------------------------------------------------
 
     def notify(self, method: str, params: RawParams) -> None:
-        if (kind := _OF_METHOD.get(method)) is None:
-            return
-        for event in _events(kind, params):
+        for event in events_of(method, params):
             self._put(event)
 
     async def request(self, method: str, params: RawParams) -> Raw:
@@ -127,8 +125,13 @@ class CallEvents:
         return self._waiting.popleft()
 
 
-def _events(kind: EventKind, params: RawParams) -> list[CallEvent]:
-    """An `ask` of ours tells its events as plain data; what an upstream puts there is raw, and stays its progress."""
+def events_of(method: str, params: RawParams) -> list[CallEvent]:
+    """What a notification tells; nothing when it is none of a call.
+
+    An `ask` of ours tells its events as plain data. What an upstream puts there is raw, and stays its progress.
+    """
+    if (kind := _OF_METHOD.get(method)) is None:
+        return []
     meta = params.get("_meta")
     if kind is EventKind.PROGRESS and isinstance(meta, dict) and EVENTS_KEY in meta:
         return [_of_ask(event) for event in meta[EVENTS_KEY]]
