@@ -18,6 +18,7 @@ from anyio.abc import SocketAttribute
 from mcp_gateway.downstream.outbox import FULL
 from mcp_gateway.downstream.server import MAX_FRAME_BYTES
 from mcp_gateway.downstream.socket_wire import CONTROLS_AT_ONCE, MAX_FRAGMENTS
+from websockets.exceptions import ConnectionClosed
 from websockets.frames import Close, Frame, Opcode
 
 from tests.downstream.own_door import door
@@ -175,14 +176,48 @@ async def test_a_peer_that_answers_no_ping_is_closed_with_1011_and_its_calls_can
         await cancelled(home)
 
 
-async def test_a_peer_that_is_gone_with_answers_untaken_is_cut_off(home: House) -> None:
-    async with door(home, ping_s=0.5) as doors, bare(doors, holds_little=True) as line:
-        for id in range(10):
-            await line.call(id, "up__echo", text="x" * 900_000)
-        await until(lambda: home.everything.calls == 10)
-        assert home.app.endpoint.in_flight.count > 0
+async def asks_much(home: House, line: Bare) -> None:
+    """More than the buffers between the two hold, and none of it is read."""
+    for id in range(8):
+        await line.call(id, "up__echo", text="x" * 900_000)
+    await until(lambda: home.everything.calls == 8)
 
-        await until(lambda: home.app.endpoint.in_flight.count == 0)
+
+async def until_there_is_room(doors: Served) -> None:
+    """Until the only socket there may be is another one."""
+    with anyio.fail_after(10):
+        while True:
+            async with socket(doors.origin) as line:
+                try:
+                    await line.call(1, "up__echo")
+                except ConnectionClosed:
+                    continue
+                return
+
+
+async def test_a_peer_that_is_gone_with_answers_untaken_is_cut_off(home: House) -> None:
+    async with door(home, ping_s=0.5, sockets=1) as doors, bare(doors, holds_little=True) as line:
+        await asks_much(home, line)
+
+        await until_there_is_room(doors)
+    assert home.app.endpoint.in_flight.count == 0
+
+
+async def test_a_client_that_takes_nothing_is_cut_off_and_leaves_no_trace(home: House) -> None:
+    async with door(home, taken_within_s=0.3, sockets=1) as doors, bare(doors, holds_little=True) as line:
+        await asks_much(home, line)
+
+        await until_there_is_room(doors)
+    assert home.app.endpoint.in_flight.count == 0
+
+
+async def test_a_client_that_takes_what_it_asked_for_is_not_cut_off(home: House) -> None:
+    async with door(home, taken_within_s=3.0, sockets=1) as doors, socket(doors.origin) as line:
+        for id in range(8):
+            await line.say(id, "call", tool="up__echo", arguments={"text": "x" * 900_000})
+        ends = [await line.next() for _ in range(8)]
+
+    assert {frame["type"] for frame in ends} == {"result"}
 
 
 async def test_a_peer_that_answers_pings_stays(home: House) -> None:

@@ -339,31 +339,15 @@ async def _flood(line: Socket) -> None:
         return
 
 
-async def test_a_client_that_takes_nothing_is_cut_off_and_leaves_no_trace(home: House) -> None:
-    big = "x" * 900_000
-    async with door(home, taken_within_s=0.3, sockets=1) as doors:
-        async with socket(doors.origin, max_queue=1) as line:
-            for id in range(30):
-                await line.say(id, "call", tool="up__echo", arguments={"text": big})
-            await until(lambda: home.app.endpoint.in_flight.count > 0)
-            await until(lambda: home.app.endpoint.in_flight.count == 0)
-            code, _ = await line.closed()
-        async with socket(doors.origin) as again:
-            assert text_of(await again.call(1, "up__echo", text="in")) == "in"
-
-    assert code in (1006, 1008)
-    assert len([frame for frame in line.heard if frame["type"] == "result"]) < 30
-
-
 async def test_answers_to_a_client_that_reads_late_are_all_there(home: House) -> None:
     big = "x" * 300_000
     async with socket(home.origin, max_queue=1) as line:
-        for id in range(30):
+        for id in range(20):
             await line.say(id, "call", tool="up__echo", arguments={"text": f"{id} {big}"})
-        await until(lambda: home.everything.calls == 30)
-        answers = {frame["id"]: text_of(frame)[:2].strip() for frame in [await line.next() for _ in range(30)]}
+        await until(lambda: home.everything.calls == 20)
+        answers = {frame["id"]: text_of(frame)[:2].strip() for frame in [await line.next() for _ in range(20)]}
 
-    assert answers == {id: str(id) for id in range(30)}
+    assert answers == {id: str(id) for id in range(20)}
 
 
 # -- who comes in ----------------------------------------------------------------------------------------------------
