@@ -31,7 +31,7 @@ from mcp_gateway.config.watch import changes, signature, sources
 from mcp_gateway.downstream import views
 from mcp_gateway.downstream.endpoint import Endpoint
 from mcp_gateway.downstream.http import http_app
-from mcp_gateway.downstream.rest import Process
+from mcp_gateway.downstream.rest import Embedded, Process
 from mcp_gateway.downstream.runfile import RunFile
 from mcp_gateway.downstream.server import HttpServer, address, bind
 from mcp_gateway.downstream.sessions import Sessions
@@ -49,6 +49,7 @@ from mcp_gateway.observe.logging import configure_logging
 from mcp_gateway.observe.redaction import Redactor
 from mcp_gateway.revisions import LATEST_LEGACY, is_modern
 from mcp_gateway.sandbox.choice import SandboxChoice
+from mcp_gateway.security.principal import Principal
 from mcp_gateway.upstream.definition import Definition
 from mcp_gateway.upstream.eras import EraBook
 from mcp_gateway.upstream.kept_names import KeptNames
@@ -62,6 +63,7 @@ from mcp_gateway.wiring import (
     check_profile,
     container,
     definitions,
+    embedding_name,
     http_rules,
     kept_answers,
     model_settings,
@@ -172,8 +174,8 @@ class App:
         listener = bind(host, port, guarded=self.access.is_guarded)
         way_in = transport(self.config)
         url = address(listener, way_in)
-        process = Process(self.status, self.cache)
-        app = http_app(self.gateway, self.endpoint, http_rules(self.config, host), process, self.access)
+        rules = http_rules(self.config, host)
+        app = http_app(self.gateway, self.endpoint, rules, self.process, self.access)
         server = HttpServer(app, self.endpoint.in_flight, lambda: self._ready(url, on_ready), way_in)
         try:
             async with self.running() as group:
@@ -294,6 +296,12 @@ class App:
         logger.info("app.reloaded servers=%d restart_needed=%s", len(config.servers), self.restart_needed())
         return True
 
+    def _reload_asked_for(self) -> list[str]:
+        """As `reload`: the settings that still need a restart. Raises BadConfig."""
+        if not self.reload():
+            raise BadConfig(self.reload_error or "the configuration cannot be used")
+        return self.restart_needed()
+
     def _refuse_reload(self, reason: str) -> bool:
         self.reload_error = reason
         logger.error("app.reload_refused problems=%s", reason)
@@ -365,33 +373,45 @@ class App:
 
     # -- state ---------------------------------------------------------------------------------------------------
 
-    def status(self) -> dict[str, Any]:
-        """The gateway in a page, for REST and the command line."""
+    @property
+    def process(self) -> Process:
+        """What REST shows and may change of this process besides the gateway."""
+        return Process(self.status, self.cache, self._embedded, self._reload_asked_for)
+
+    async def _embedded(self, principal: Principal, texts: list[str]) -> Embedded:
+        """Counts as a call. Raises RateLimited, ModelRefused, ModelUnavailable."""
+        name = embedding_name(self.config)
+        with self._limits.counted(principal):
+            return Embedded(await self.models.current.get_embedding(texts), name)
+
+    def status(self, client: Client) -> dict[str, Any]:
+        """The gateway in a page, for REST and the command line; the file is the business of who may change it."""
+        view = self.gateway.showcase.view(client)
         return {
-            **views.status(self.gateway),
+            **views.status(self.gateway, view),
             "sessions": len(self.sessions),
             "in_flight": self.endpoint.in_flight.count,
-            "config": {
-                "file": str(self.config.path),
-                "error": self.reload_error,
-                "notes": list(self.config.notes),
-                "restart_needed": self.restart_needed(),
-            },
+            "config": self._config_status() if "admin" in client.principal.scopes else None,
+        }
+
+    def _config_status(self) -> dict[str, Any]:
+        return {
+            "file": str(self.config.path),
+            "error": self.reload_error,
+            "notes": list(self.config.notes),
+            "restart_needed": self.restart_needed(),
         }
 
     def _health(self, call: Call) -> Mapping[str, Any]:
-        summary = views.status(self.gateway)
-        view = self.gateway.showcase.view(call.client)
+        summary = views.status(self.gateway, self.gateway.showcase.view(call.client))
         return {
             "version": summary["version"],
-            "tools": self.gateway.catalog.size(view).tools,
+            "tools": summary["tools"],
             "sessions": len(self.sessions),
             "in_flight": self.endpoint.in_flight.count,
             "cache": views.cache(self.cache.stats()),
             "servers": [
-                {key: server[key] for key in ("name", "state", "revision", "tools")}
-                for server in summary["servers"]
-                if view.admits_server(server["name"])
+                {key: server[key] for key in ("name", "state", "revision", "tools")} for server in summary["servers"]
             ],
         }
 

@@ -179,6 +179,12 @@ def model_settings(config: Config) -> Settings:
     )
 
 
+def embedding_name(config: Config) -> str:
+    """What the model behind `POST embeddings` is called: never a path of this machine."""
+    folder = _embedding_folder(config)
+    return folder.name if folder is not None else config.llm.embedding_model or config.llm.model or ""
+
+
 def _embedding_folder(config: Config) -> Path | None:
     """What is written as a path, beside the configuration file."""
     named = config.llm.embedding_model

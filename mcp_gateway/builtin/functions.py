@@ -10,15 +10,14 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import ErrorDetails
 
 from mcp_gateway.builtin.schema import input_schema, output_schema
 from mcp_gateway.call import Call
 from mcp_gateway.errors import InvalidParams, UnknownName
+from mcp_gateway.validation import reasons
 from mcp_gateway.wire import Raw, encode
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -157,20 +156,7 @@ def validated(tool: str, model: type[Model], arguments: Any) -> Model:
     try:
         return model.model_validate_json(b"{}" if encoded == b"null" else encoded)
     except ValidationError as invalid:
-        problems = invalid.errors(include_url=False, include_input=False, include_context=False)
-        reasons = "; ".join(_reason(problem, model) for problem in problems)
-        raise InvalidParams(f"{tool}: {reasons}") from None
-
-
-def _reason(problem: ErrorDetails, arguments: type[BaseModel]) -> str:
-    """What is wrong with one argument, and what would be right."""
-    where = ".".join(map(str, problem["loc"])) or "arguments"
-    if problem["type"] != "extra_forbidden":
-        return f"{where}: {problem['msg'].removeprefix('Value error, ')}"
-    known = [field.alias or name for name, field in arguments.model_fields.items()]
-    near = get_close_matches(where, known, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or 'none'}"
-    return f"unknown argument {where!r}, {hint}"
+        raise InvalidParams(f"{tool}: {reasons(invalid, model, noun='argument')}") from None
 
 
 def _tool_result(result: BaseModel) -> Raw:

@@ -64,15 +64,12 @@ class CallLog:
     def __init__(self) -> None:
         self._told: set[str] = set()
 
-    def follow(self, progress: Mapping[str, Any]) -> None:
-        from mcp_gateway.llm.events import EVENTS_KEY
-
-        for event in (progress.get("_meta") or {}).get(EVENTS_KEY, ()):
-            if event["type"] == "tool_call":
-                note(f"{event['id']} {event['tool']}: calling")
-            elif event["type"] == "tool_result" and event["ok"]:  # the end tells why one failed
-                self._told.add(event["id"])
-                note(_ended(event, ""))
+    def follow(self, kind: str, data: Mapping[str, Any]) -> None:
+        if kind == "tool_call":
+            note(f"{data['id']} {data['tool']}: calling")
+        elif kind == "tool_result" and data["ok"]:  # the end tells why one failed
+            self._told.add(data["id"])
+            note(_ended(data, ""))
 
     def finish(self, told: Mapping[str, Any]) -> None:
         for call in told.get("tool_calls", ()):

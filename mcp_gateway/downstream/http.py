@@ -31,6 +31,7 @@ from mcp_gateway.downstream.websocket import PATH as WEBSOCKET
 from mcp_gateway.downstream.websocket import SocketRules, WebSocketDoor
 from mcp_gateway.errors import http_body
 from mcp_gateway.gateway import Gateway
+from mcp_gateway.wire import encode
 
 if TYPE_CHECKING:
     from mcp_gateway.downstream.oauth_resource import ProtectedResource
@@ -88,6 +89,7 @@ def http_app(gateway: Gateway, endpoint: Endpoint, rules: HttpRules, process: re
                 WebSocketRoute(WEBSOCKET, sockets.serve),
                 Mount(rest.PREFIX, routes=rest.routes(gateway, process, endpoint.in_flight, rules.max_body_bytes)),
                 *metadata,
+                Route("/openapi.json", _document(rules.base_path), methods=["GET"]),
                 Route("/healthz", _alive, methods=["GET"]),
                 Route("/readyz", _alive, methods=["GET"]),
             ],
@@ -136,6 +138,18 @@ def _sse_door(endpoint: Endpoint, sse: SseServerTransport) -> ASGIApp:
             await serve_loop(endpoint.server, incoming, outgoing, lifespan_state=None)
 
     return door
+
+
+def _document(base_path: str) -> Callable[[Request], Any]:
+    """The description of REST, made when it is first asked for."""
+    made: list[bytes] = []
+
+    async def answer(request: Request) -> Response:
+        if not made:
+            made.append(encode(rest.document(base_path)))
+        return Response(made[0], media_type="application/json")
+
+    return answer
 
 
 async def _alive(request: Request) -> Response:

@@ -1,6 +1,7 @@
 """What operators see of the gateway: plain data for REST, the command line and `sysinfo`.
 
-Reads state, changes nothing; secrets, paths and upstreams' stderr are not in here.
+Reads state, changes nothing; secrets, paths and upstreams' stderr are not in here. A view is what the caller may use:
+what is outside of it is not mentioned.
 """
 
 from __future__ import annotations
@@ -12,71 +13,66 @@ from typing import Any
 
 from mcp_gateway import __version__
 from mcp_gateway.cache import CacheStats
-from mcp_gateway.catalog import Kind
+from mcp_gateway.catalog import WHOLE, CatalogEntry, Kind, View
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.upstream.agent import MCPAgent
 
 
-def tools(gateway: Gateway) -> list[dict[str, Any]]:
+def tools(gateway: Gateway, view: View) -> list[dict[str, Any]]:
     """Every tool: its definition with `server` and `tool`, the upstream's own name; `server` is None for built-ins."""
     return [
         {**entry.definition, "server": entry.route.server, "tool": entry.route.name}
-        for entry in gateway.catalog.entries(Kind.TOOL)
+        for entry in _entries(gateway, view, Kind.TOOL)
     ]
 
 
-def prompts(gateway: Gateway) -> list[dict[str, Any]]:
+def prompts(gateway: Gateway, view: View) -> list[dict[str, Any]]:
     return [
         {**entry.definition, "server": entry.route.server, "prompt": entry.route.name}
-        for entry in gateway.catalog.entries(Kind.PROMPT)
+        for entry in _entries(gateway, view, Kind.PROMPT)
     ]
 
 
-def resources(gateway: Gateway) -> list[dict[str, Any]]:
+def resources(gateway: Gateway, view: View) -> list[dict[str, Any]]:
     """Resources and, with `uriTemplate` in place of `uri`, resource templates."""
-    entries = (*gateway.catalog.entries(Kind.RESOURCE), *gateway.catalog.entries(Kind.TEMPLATE))
+    entries = _entries(gateway, view, Kind.RESOURCE, Kind.TEMPLATE)
     return [{**entry.definition, "server": entry.route.server} for entry in entries]
 
 
-def servers(gateway: Gateway) -> list[dict[str, Any]]:
+def servers(gateway: Gateway, view: View) -> list[dict[str, Any]]:
     """Every configured server in the order of the file."""
     agents = {agent.name: agent for agent in gateway.upstreams.agents}
     return [
-        _server(gateway, agents[name]) if name in agents else _disabled(name, gateway.upstreams.disabled[name])
-        for name in gateway.upstreams.names
+        _server(gateway, view, agents[name]) if name in agents else _disabled(name, gateway.upstreams.disabled[name])
+        for name in filter(view.admits_server, gateway.upstreams.names)
     ]
 
 
-def server(gateway: Gateway, name: str) -> dict[str, Any] | None:
-    """One server with everything known of it, None when it is not configured."""
-    summary = next((item for item in servers(gateway) if item["name"] == name), None)
+def server(gateway: Gateway, view: View, name: str) -> dict[str, Any] | None:
+    """One server with everything known of it, None when there is none for the caller."""
+    summary = next((item for item in servers(gateway, view) if item["name"] == name), None)
     if summary is None:
         return None
     offer = gateway.upstreams.offers.get(name)
-    problems = [problem for problem in gateway.catalog.problems if problem.server == name]
     return {
         **summary,
         "server_info": dict(offer.server_info) if offer else None,
         "capabilities": dict(offer.capabilities) if offer else None,
         "instructions": offer.instructions if offer else None,
-        "exposed_tools": [item for item in tools(gateway) if item["server"] == name],
-        "problems": [{"code": item.code, "name": item.name, "text": item.text} for item in problems],
+        "exposed_tools": [item for item in tools(gateway, view) if item["server"] == name],
+        "problems": [item for item in _problems(gateway, view) if item["server"] == name],
     }
 
 
-def status(gateway: Gateway) -> dict[str, Any]:
+def status(gateway: Gateway, view: View) -> dict[str, Any]:
     """The gateway in a page."""
-    catalog = gateway.catalog
     return {
         "version": __version__,
-        "servers": servers(gateway),
-        "tools": len(catalog.entries(Kind.TOOL)),
-        "prompts": len(catalog.entries(Kind.PROMPT)),
-        "resources": len(catalog.entries(Kind.RESOURCE)),
-        "problems": [
-            {"code": item.code, "server": item.server, "name": item.name, "text": item.text}
-            for item in catalog.problems
-        ],
+        "servers": servers(gateway, view),
+        "tools": len(_entries(gateway, view, Kind.TOOL)),
+        "prompts": len(_entries(gateway, view, Kind.PROMPT)),
+        "resources": len(_entries(gateway, view, Kind.RESOURCE)),
+        "problems": _problems(gateway, view),
     }
 
 
@@ -97,9 +93,23 @@ def cache(stats: CacheStats) -> dict[str, Any]:
     }
 
 
-def _server(gateway: Gateway, agent: MCPAgent) -> dict[str, Any]:
+def _entries(gateway: Gateway, view: View, *kinds: Kind) -> list[CatalogEntry]:
+    return [entry for kind in kinds for entry in gateway.catalog.entries(kind) if view(entry.route)]
+
+
+def _problems(gateway: Gateway, view: View) -> list[dict[str, Any]]:
+    """They quote names that may not be for everybody, so who sees a part of the whole sees none."""
+    if view != WHOLE:
+        return []
+    return [
+        {"code": item.code, "server": item.server, "name": item.name, "text": item.text}
+        for item in gateway.catalog.problems
+    ]
+
+
+def _server(gateway: Gateway, view: View, agent: MCPAgent) -> dict[str, Any]:
     offer = gateway.upstreams.offers.get(agent.name)
-    exposed = [entry for entry in gateway.catalog.entries(Kind.TOOL) if entry.route.server == agent.name]
+    exposed = [entry for entry in _entries(gateway, view, Kind.TOOL) if entry.route.server == agent.name]
     wait_s = agent.lifecycle.next_attempt_s - time.monotonic()
     return {
         "name": agent.name,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 from mcp_gateway.call import Call
 from mcp_gateway.errors import RateLimited
 from mcp_gateway.middleware import Next
+from mcp_gateway.security.principal import Principal
 from mcp_gateway.wire import Raw
 
 CALLERS: Final = 4096
@@ -45,18 +48,25 @@ class LimitsMiddleware:
 
     async def __call__(self, call: Call, proceed: Next) -> Raw:
         """Raises RateLimited, with the seconds to wait."""
-        allowance = call.principal.allowance
+        with self.counted(call.principal):
+            return await proceed(call)
+
+    @contextmanager
+    def counted(self, principal: Principal) -> Iterator[None]:
+        """One call, as long as the block lasts. Raises RateLimited, with the seconds to wait."""
+        allowance = principal.allowance
         rate_per_s = self.limits.rate_per_s if allowance.rate_per_s is None else allowance.rate_per_s
         if rate_per_s is None and allowance.concurrency is None:
-            return await proceed(call)
-        use = self._use(call.principal.id)
+            yield
+            return
+        use = self._use(principal.id)
         if allowance.concurrency is not None and use.in_flight >= allowance.concurrency:
             raise _refusal(f"{allowance.concurrency} calls of this key are under way already", SOON_S)
         if rate_per_s is not None:
             self._take(use, rate_per_s)
         use.in_flight += 1
         try:
-            return await proceed(call)
+            yield
         finally:
             use.in_flight -= 1
 

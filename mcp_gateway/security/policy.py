@@ -26,15 +26,18 @@ def needed_scope(method: str, tool: Any = None) -> str:
 
 def check_scope(principal: Principal, method: str, tool: Any = None) -> None:
     """Raises Forbidden. Whether there is a tool of that name does not matter, so nothing is learnt of it."""
-    scope = needed_scope(method, tool)
-    if scope not in principal.scopes:
-        raise Forbidden(f"{principal.id} may not do this: it needs the scope {scope!r}")
+    require(principal, needed_scope(method, tool))
 
 
 def check_admin(principal: Principal) -> None:
     """For what changes the gateway itself. Raises Forbidden."""
-    if "admin" not in principal.scopes:
-        raise Forbidden(f"{principal.id} may not do this: it needs the scope 'admin'")
+    require(principal, "admin")
+
+
+def require(principal: Principal, scope: str) -> None:
+    """Raises Forbidden."""
+    if scope not in principal.scopes:
+        raise Forbidden(f"{principal.id} may not do this: it needs the scope {scope!r}")
 
 
 _READING: Final = ("prompts/", "resources/")

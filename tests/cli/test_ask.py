@@ -10,7 +10,7 @@ from mcp_gateway.errors import CODES
 
 from tests.cli.command import Done, run, tool_box
 from tests.fakes.openai_server import Refuses, Says, Turn, openai_server
-from tests.gateway import write_config
+from tests.gateway import Gateway, write_config
 
 USES = Says(calls=[("sysinfo", {"sections": ["gateway"]})])
 
@@ -61,3 +61,35 @@ def test_without_a_model_the_tools_are_named(tmp_path: Path) -> None:
 def test_a_running_gateway_answers(served: Path) -> None:
     done = run(served, "ask", "system information", "--json")
     assert done.body["mode"] == "retrieval"
+
+
+async def test_steps_of_a_running_gateway_are_told_as_they_happen(tmp_path: Path) -> None:
+    async with openai_server([USES, Says("All is well.")]) as model:
+        config = {"mcpServers": {"box": tool_box("kinds")}, "llm": {"base_url": model.url}}
+
+        def asked_there() -> Done:
+            with Gateway(tmp_path, config):
+                return run(tmp_path, "ask", "is all well?")
+
+        done = await anyio.to_thread.run_sync(asked_there)
+
+    steps = [line.partition(", ")[0] for line in done.err.splitlines() if line.startswith("call_1 ")]
+    assert (done.out, steps) == ("All is well.\n", ["call_1 sysinfo: calling", "call_1 sysinfo: ok"])
+
+
+async def test_a_running_gateway_says_why_there_is_no_answer(tmp_path: Path) -> None:
+    async with openai_server([Refuses(401, "bad key")]) as model:
+        config = {"mcpServers": {}, "llm": {"base_url": model.url}}
+
+        def asked_there() -> Done:
+            with Gateway(tmp_path, config):
+                return run(tmp_path, "ask", "is all well?")
+
+        done = await anyio.to_thread.run_sync(asked_there)
+
+    assert done.status == CODES["model_refused"].exit
+
+
+def test_a_gateway_without_the_tool_says_so(tmp_path: Path) -> None:
+    with Gateway(tmp_path, {"mcpServers": {}, "tools": {"ask": {"enabled": False}}}):
+        assert run(tmp_path, "ask", "is all well?").status == CODES["unknown_name"].exit

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from mcp_gateway.downstream.http import HttpRules, http_app
-from mcp_gateway.downstream.rest import Process
 from mcp_gateway.downstream.websocket import SocketRules
 
 from tests.interaction.house import House, Served, served
@@ -19,6 +18,5 @@ async def door(
     """`limits` are those of `SocketRules`."""
     rules = HttpRules(base_path=base_path, max_sessions=max_sessions, sockets=SocketRules(**limits))  # type: ignore[arg-type]  # they fit
     app = home.app
-    process = Process(app.status, app.cache)
-    async with served(http_app(app.gateway, app.endpoint, rules, process, app.access), ping_s=ping_s) as doors:
+    async with served(http_app(app.gateway, app.endpoint, rules, app.process, app.access), ping_s=ping_s) as doors:
         yield doors

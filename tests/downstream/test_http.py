@@ -12,7 +12,6 @@ import pytest
 from mcp import Client
 from mcp.client.sse import sse_client
 from mcp_gateway.downstream.http import HttpRules, http_app
-from mcp_gateway.downstream.rest import Process
 
 from tests.interaction.asking import until
 from tests.interaction.house import Door, House, house, served
@@ -214,9 +213,7 @@ async def test_an_idle_stream_is_kept_alive_by_comments(home: House) -> None:
 
 async def test_every_door_may_stand_below_a_path(home: House) -> None:
     rules = HttpRules(base_path="/below")
-    app = http_app(
-        home.app.gateway, home.app.endpoint, rules, Process(home.app.status, home.app.cache), home.app.access
-    )
+    app = http_app(home.app.gateway, home.app.endpoint, rules, home.app.process, home.app.access)
     async with served(app) as doors, httpx2.AsyncClient(base_url=doors.origin) as http:
         assert (await http.get("/below/healthz")).status_code == 200
         assert (await http.get("/healthz")).status_code == 404

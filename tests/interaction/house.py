@@ -26,7 +26,6 @@ from mcp_gateway.config import load_config
 from mcp_gateway.downstream.http import HttpRules, http_app
 from mcp_gateway.downstream.inflight import InFlight
 from mcp_gateway.downstream.pipes import open_input, open_output
-from mcp_gateway.downstream.rest import Process
 from mcp_gateway.downstream.server import HttpServer, Transport, address, bind
 from mcp_gateway.downstream.stdio import stdio_streams
 from mcp_types import jsonrpc_message_adapter
@@ -199,7 +198,7 @@ async def gateway(
             if settle:
                 await app.upstreams.settled(10)
             rules = HttpRules(max_body_bytes=app.config.limits.max_body)
-            doors = http_app(app.gateway, app.endpoint, rules, Process(app.status, app.cache), app.access)
+            doors = http_app(app.gateway, app.endpoint, rules, app.process, app.access)
             async with served(doors, app.endpoint.in_flight) as serving:
                 yield app, serving
 

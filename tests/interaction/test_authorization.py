@@ -34,7 +34,7 @@ CONFIG: dict[str, Any] = {
     "profiles": {"half": {"tools": {"allow": ["up__echo"]}}},
     "tools": {name: {"enabled": False} for name in ("execute", "analyze_code")},
 }
-WAYS = ("http-legacy", "http-modern", "sse")
+WAYS = ("http-legacy", "http-modern", "sse", "rest")
 CALLING_WAYS = (*WAYS, "websocket")
 
 CALLS = [
