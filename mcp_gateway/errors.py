@@ -9,6 +9,8 @@ The branches answer one question: what can the caller do?
     │   ├── UnknownMethod             unknown_method
     │   ├── Unauthorized              unauthorized
     │   ├── Forbidden                 forbidden
+    │   ├── Cancelled                 cancelled
+    │   ├── SlowConsumer              slow_consumer
     │   └── MessageTooLarge           message_too_large
     ├── TryLater                    the request was fine; the moment was not
     │   ├── UpstreamUnavailable       upstream_unavailable
@@ -75,6 +77,8 @@ CODES: Mapping[str, Translation] = {
     "unauthorized": Translation(INVALID_REQUEST, 401, 3),
     "forbidden": Translation(INVALID_PARAMS, 403, 77),
     "message_too_large": Translation(INVALID_REQUEST, 413, 65),
+    "cancelled": Translation(INTERNAL_ERROR, 499, 1),
+    "slow_consumer": Translation(INTERNAL_ERROR, 408, 1),
     "upstream_unavailable": Translation(INTERNAL_ERROR, 503, 4),
     "upstream_timeout": Translation(INTERNAL_ERROR, 504, 4),
     "upstream_disconnected": Translation(INTERNAL_ERROR, 502, 4),
@@ -169,6 +173,18 @@ class MessageTooLarge(CallerError):
     """The caller's message is above `limits.max_body`."""
 
     code = "message_too_large"
+
+
+class Cancelled(CallerError):
+    """The caller has taken the call back; it may have had effects already."""
+
+    code = "cancelled"
+
+
+class SlowConsumer(CallerError):
+    """The caller does not take the frames that it has asked for."""
+
+    code = "slow_consumer"
 
 
 class TryLater(GatewayError):

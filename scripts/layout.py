@@ -32,6 +32,7 @@ HOMES: Mapping[str, tuple[str, ...]] = {
     "starlette": ("downstream", "app"),
     "tomllib": ("config",),
     "uvicorn": ("downstream", "app"),
+    "websockets": ("downstream",),
     "yaml": ("config",),
 }
 """Library -> the rooms that may import it (ARCHITECTURE.md, "Floors")."""

@@ -20,6 +20,7 @@ from mcp_gateway.security.vault_file import SIGNING
 from tests.fakes.authorization_server import AUDIENCE, ISSUER, authorization_server, token
 from tests.interaction.house import House, house
 from tests.interaction.posting import HEADERS, opening
+from tests.interaction.sockets import socket, text_of
 
 SECRET = new_signing_secret()
 KEY = new_key()
@@ -92,6 +93,18 @@ async def test_a_revoked_key_does_not_sign_any_more(tmp_path: Path) -> None:
         after = await http.get("/api/v1/tools", headers=signed(home, "GET", "/api/v1/tools"))
 
     assert (before.status_code, after.status_code) == (200, 401)
+
+
+async def test_a_socket_opened_with_a_signature_stays_until_its_key_is_revoked(tmp_path: Path) -> None:
+    async with signing(tmp_path, required=True) as (home, _):
+        shown = {name: value for name, value in signed(home, "GET", "/ws").items() if name not in HEADERS}
+        async with socket(home.origin, additional_headers=shown) as line:
+            served = [text_of(await line.call(id, "up__echo", text="in")) for id in (1, 2)]
+            KeyStore(tmp_path / "home" / KEYS_FILE).revoke("ci")
+            await line.say(3, "call", tool="up__echo")
+            code, _ = await line.closed()
+
+    assert (served, code, home.everything.calls) == (["in", "in"], 1008, 2)
 
 
 async def test_a_signed_body_above_the_limit_is_not_read(tmp_path: Path) -> None:

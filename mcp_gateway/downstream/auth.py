@@ -44,6 +44,9 @@ guesses 256 bits and a shared address must not lock anybody out (our choice)."""
 ADDRESSES: Final = 4096
 """Addresses whose failures are remembered; the ones seen longest ago are forgotten first (our choice)."""
 
+_KEY_OFFERED: Final = "bearer."
+"""Begins the subprotocol that holds a key: all that a browser can put into the handshake of a WebSocket (R-WS-1)."""
+
 
 class Authentication:
     """Turns a request's credentials into a principal: a signature before a token or a key, and never two of those."""
@@ -90,6 +93,24 @@ class Authentication:
         if presented:
             self._failed(scope)
         raise Unauthorized(REFUSED)
+
+    async def renewed(self, scope: Scope, admitted: Principal) -> Principal:
+        """Who it is now that was admitted when a connection was opened which is still open.
+
+        A signature counts once, so it is its key that is looked at. Raises Unauthorized, RateLimited, BadConfig.
+        """
+        if not self._required():
+            return LOCAL
+        headers = Headers(scope=scope)
+        if self._signatures is not None and "signature-input" in headers:
+            key = self._ring.named(admitted.id.removeprefix("key:"))
+            principal = None if key is None else key.principal
+        else:
+            presented = _presented(headers)
+            principal = await self._known(presented[0], scope) if len(presented) == 1 else None
+        if principal is None:
+            raise Unauthorized(REFUSED)
+        return principal
 
     async def _known(self, credential: str, scope: Scope) -> Principal | None:
         if self.local_token is not None and hmac.compare_digest(credential.encode(), self.local_token.encode()):
@@ -183,7 +204,9 @@ def _presented(headers: Headers) -> list[str]:
     """Every credential that was sent; more than one is none, since it is not clear which one is meant."""
     bearers = [value.partition(" ") for value in headers.getlist("authorization")]
     tokens = [token.strip() for scheme, _, token in bearers if scheme.lower() == "bearer"]
-    return list(dict.fromkeys([*tokens, *headers.getlist("x-api-key")]))
+    offers = [offer.strip() for value in headers.getlist("sec-websocket-protocol") for offer in value.split(",")]
+    offered = [offer.removeprefix(_KEY_OFFERED) for offer in offers if offer.startswith(_KEY_OFFERED)]
+    return list(dict.fromkeys([*tokens, *headers.getlist("x-api-key"), *offered]))
 
 
 class _Failures:

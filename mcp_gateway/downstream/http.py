@@ -1,5 +1,5 @@
-"""The HTTP doors as one ASGI application: `/mcp` and `/mcp/{profile}`, `/sse` with `/messages/`, REST, health
-and metrics.
+"""The HTTP doors as one ASGI application: `/mcp`, `/mcp/{profile}`, `/sse` with `/messages/`, REST, `/ws`, health and
+metrics.
 
 Streamable HTTP and HTTP+SSE are the SDK's transports around the one `Endpoint`; this
 module only hangs them at their paths, behind the guard.
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,7 +19,7 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mcp_gateway.downstream import rest
@@ -29,6 +29,8 @@ from mcp_gateway.downstream.guard import Guard
 from mcp_gateway.downstream.identity import principal_of
 from mcp_gateway.downstream.screen import Screen
 from mcp_gateway.downstream.selection import Selecting
+from mcp_gateway.downstream.websocket import PATH as WEBSOCKET
+from mcp_gateway.downstream.websocket import SocketRules, WebSocketDoor
 from mcp_gateway.errors import Forbidden, http_body, to_http
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.security.policy import check_whole
@@ -53,6 +55,7 @@ class HttpRules:
     max_body_bytes: int = 4 * 1024 * 1024
     max_sessions: int = 1000
     session_idle_s: float = 1800.0
+    sockets: SocketRules = field(default_factory=SocketRules)
 
 
 class Entry(Protocol):
@@ -88,6 +91,7 @@ def http_app(
     screened = partial(Screen, max_body_bytes=rules.max_body_bytes)
     mcp = Selecting(screened(manager.handle_request, needs_session=True), endpoint)
     metadata = entry.resource.routes() if entry.resource is not None else []
+    sockets = WebSocketDoor(gateway, endpoint, rules.sockets, rules.max_sessions, entry.authentication.renewed)
     app = Starlette(
         routes=_under(
             rules.base_path,
@@ -95,7 +99,8 @@ def http_app(
                 Route("/mcp", _Asgi(mcp), methods=_MCP_METHODS),
                 Route("/mcp/{profile}", _Asgi(mcp), methods=_MCP_METHODS),
                 Route("/sse", _Asgi(_sse_door(endpoint, sse)), methods=["GET"]),
-                Mount("/messages", app=screened(sse.handle_post_message)),
+                Route("/messages/", _Asgi(screened(sse.handle_post_message))),
+                WebSocketRoute(WEBSOCKET, sockets.serve),
                 Mount(rest.PREFIX, routes=rest.routes(gateway, process, endpoint.in_flight, rules.max_body_bytes)),
                 *metadata,
                 Route("/openapi.json", _document(rules.base_path), methods=["GET"]),
@@ -118,7 +123,7 @@ def http_app(
     return Guard(known, hosts=rules.allowed_hosts, origins=rules.allowed_origins)
 
 
-def _under(base_path: str, routes: list[Route | Mount]) -> list[Route | Mount]:
+def _under(base_path: str, routes: list[BaseRoute]) -> list[BaseRoute]:
     return [Mount(base_path, routes=routes)] if base_path else routes
 
 

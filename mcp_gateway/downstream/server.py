@@ -20,6 +20,7 @@ from sse_starlette.sse import AppStatus
 from starlette.types import ASGIApp
 
 from mcp_gateway.downstream.inflight import InFlight
+from mcp_gateway.downstream.socket_wire import SocketWire
 from mcp_gateway.errors import BadConfig, PortBusy
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,12 @@ DRAIN_WITHIN_S = 10.0
 """What calls in flight get to finish (design, decision 14)."""
 
 BACKLOG = 2048
+
+MAX_FRAME_BYTES = 1024 * 1024
+FRAMES_HELD = 8
+PING_S = 20.0
+"""Of a WebSocket (security facts, R-WS-1): the largest message, those that wait to be read, and the time between two
+signs of life, after which one that gives none is closed."""
 
 
 def bind(host: str, port: int, *, guarded: bool = False) -> socket.socket:
@@ -78,13 +85,26 @@ class Transport:
 class HttpServer(uvicorn.Server):
     """uvicorn without its signal handlers; `stop` drains first."""
 
-    def __init__(self, app: ASGIApp, in_flight: InFlight, on_started: Callable[[], None], transport: Transport) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        in_flight: InFlight,
+        on_started: Callable[[], None],
+        transport: Transport,
+        ping_s: float = PING_S,
+    ) -> None:
         loop = "uvloop" if find_spec("uvloop") else "asyncio"
         super().__init__(
             uvicorn.Config(
                 app,
                 loop=loop,
                 http="httptools",
+                ws=SocketWire,
+                ws_max_size=MAX_FRAME_BYTES,
+                ws_max_queue=FRAMES_HELD,
+                ws_ping_interval=ping_s,
+                ws_ping_timeout=ping_s,
+                ws_per_message_deflate=False,
                 access_log=False,
                 log_config=None,
                 lifespan="on",

@@ -17,6 +17,13 @@ async def home(tmp_path: Path) -> AsyncIterator[House]:
         yield running
 
 
+@pytest.fixture(scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+    """The same, for tests that neither change it nor count its calls."""
+    async with house(tmp_path_factory.mktemp("shared")) as running:
+        yield running
+
+
 @pytest.fixture
 async def http(home: House) -> AsyncIterator[httpx2.AsyncClient]:
     """A plain HTTP client whose paths are the gateway's."""

@@ -218,11 +218,11 @@ class Served:
 
 
 @asynccontextmanager
-async def served(app: ASGIApp, in_flight: InFlight | None = None) -> AsyncIterator[Served]:
-    """The application on a free port of loopback."""
+async def served(app: ASGIApp, in_flight: InFlight | None = None, **options: float) -> AsyncIterator[Served]:
+    """The application on a free port of loopback; options are those of the server."""
     started, ended = anyio.Event(), anyio.Event()
     listener = bind("127.0.0.1", 0)
-    server = HttpServer(app, in_flight or InFlight(), started.set, Transport())
+    server = HttpServer(app, in_flight or InFlight(), started.set, Transport(), **options)
 
     async def serve() -> None:
         with listener:

@@ -61,7 +61,19 @@ REQUIREMENTS: Final = {
         "one trace from the door to the upstream; no member is added to params that hold none",
         "https://www.w3.org/TR/trace-context/; SEP-414",
     ),
+    "authorization": (
+        "what a key may not use is not listed, found or called at any door",
+        "issue 5: R-AUTH-1",
+    ),
     "cancel": ("a cancelled call is cancelled upstream, and no other", f"{SPECIFICATION}/2025-11-25/basic/utilities"),
+    "websocket-progress": (
+        "progress comes over a WebSocket under the id of its call, before the answer",
+        "ours: design",
+    ),
+    "websocket-ask": (
+        "a question over a WebSocket is answered, and what is done for it can be followed",
+        "ours: design",
+    ),
     "cancel-by-leaving": (
         "closing the response cancels a 2026-07-28 call",
         f"{SPECIFICATION}/2026-07-28/basic/patterns/cancellation",

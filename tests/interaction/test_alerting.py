@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+from mcp_gateway.call import Client
 
 from tests.builtin.providers.services import origin
 from tests.fakes.http_server import Request, Wire, scripted

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx2
 import pytest
@@ -17,6 +18,8 @@ from mcp.shared.exceptions import MCPError
 from mcp_gateway.security.keys import hashed, new_key
 
 from tests.interaction.house import House, house
+from tests.interaction.requirements import shows
+from tests.interaction.sockets import Socket, code_of, socket
 
 KEYS = {name: new_key() for name in ("all", "few", "look", "bound", "other")}
 GRANTS: dict[str, dict[str, Any]] = {
@@ -32,6 +35,7 @@ CONFIG: dict[str, Any] = {
     "tools": {name: {"enabled": False} for name in ("execute", "analyze_code")},
 }
 WAYS = ("http-legacy", "http-modern", "sse", "rest")
+CALLING_WAYS = (*WAYS, "websocket")
 
 CALLS = [
     # key, tool, whether it may be called
@@ -74,6 +78,10 @@ async def coming(home: House, way: str, key: str) -> AsyncIterator[Way]:
         if way == "rest":
             yield _rest(http)
             return
+        if way == "websocket":
+            async with socket(home.origin, additional_headers=headers) as line:
+                yield _frames(line)
+            return
         target = sse_client(f"{home.origin}/sse", headers=headers) if way == "sse" else None
         target = target or streamable_http_client(home.url, http_client=http)
         async with Client(target, mode="auto" if way == "http-modern" else "legacy") as client:
@@ -87,6 +95,17 @@ def _rest(http: httpx2.AsyncClient) -> Way:
     async def call(tool: str, arguments: dict[str, Any]) -> Any:
         answer = await http.post(f"/api/v1/tools/{tool}/call", json={"arguments": arguments})
         return answer.json() if answer.status_code == 200 else answer.json()["details"]["code"]
+
+    return Way(listed, call)
+
+
+def _frames(line: Socket) -> Way:
+    async def listed() -> set[str]:
+        raise NotImplementedError("a WebSocket lists nothing")
+
+    async def call(tool: str, arguments: dict[str, Any]) -> Any:
+        answer = await line.call(uuid4().hex, tool, **arguments)
+        return answer["result"] if answer["type"] == "result" else code_of(answer)
 
     return Way(listed, call)
 
@@ -105,6 +124,7 @@ def _mcp(client: Client) -> Way:
     return Way(listed, call)
 
 
+@shows("authorization")
 @pytest.mark.parametrize("way", WAYS)
 async def test_calling_and_listing_agree_at_every_door(home: House, way: str) -> None:
     for key in KEYS:
@@ -119,13 +139,25 @@ async def test_calling_and_listing_agree_at_every_door(home: House, way: str) ->
                     assert (tool in listed, answer != refusal) == (may, may), (key, tool, answer)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@shows("authorization")
+async def test_calls_over_a_websocket_reach_as_far_as_those_of_the_other_doors(home: House) -> None:
+    for key in KEYS:
+        async with coming(home, "websocket", key) as door:
+            for tool, may in [(tool, may) for owner, tool, may in CALLS if owner == key]:
+                answer = await door.call(tool, {})
+                refusal = "forbidden" if tool == "ask" or key == "look" else "unknown_name"
+                assert (answer != refusal) is may, (key, tool, answer)
+
+
+@shows("authorization")
+@pytest.mark.parametrize("way", CALLING_WAYS)
 async def test_a_refused_tool_looks_like_one_that_is_not_there(home: House, way: str) -> None:
     async with coming(home, way, "few") as door:
         assert await door.call("up__fail", {}) == await door.call("up__nothing", {}) == "unknown_name"
 
 
-@pytest.mark.parametrize("way", WAYS)
+@shows("authorization")
+@pytest.mark.parametrize("way", CALLING_WAYS)
 async def test_call_tool_and_search_reach_no_further_than_their_caller(home: House, way: str) -> None:
     async with coming(home, way, "few") as door:
         through = await door.call("call_tool", {"name": "up__fail", "arguments": {}})
@@ -137,6 +169,7 @@ async def test_call_tool_and_search_reach_no_further_than_their_caller(home: Hou
     assert "up__fail" not in names
 
 
+@shows("authorization")
 async def test_what_sysinfo_tells_of_servers_is_what_its_caller_sees(home: House) -> None:
     async with coming(home, "http-legacy", "other") as door:
         answer = await door.call("sysinfo", {"sections": ["gateway"]})

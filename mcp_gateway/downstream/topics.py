@@ -1,0 +1,103 @@
+"""What a WebSocket can subscribe to: topics, and what of them one caller hears.
+
+The gateway's events enter as they are published; those the caller wants and may see leave as plain data, to one reader.
+Who reads slowly misses the oldest.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import anyio
+import msgspec
+
+from mcp_gateway.call import Client
+from mcp_gateway.errors import InvalidParams
+from mcp_gateway.events import CatalogChanged, Event, ServerStateChanged
+from mcp_gateway.gateway import Gateway
+from mcp_gateway.security.policy import check_admin, check_scope
+from mcp_gateway.security.principal import Principal
+from mcp_gateway.wire import RequestId
+
+QUEUE: Final = 256
+"""Events held for a slow reader (our choice)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """The event it is made of, and whether only an operator may hear it."""
+
+    event: type[Event]
+    admin: bool = False
+
+    def check(self, principal: Principal) -> None:
+        """Raises Forbidden."""
+        if self.admin:
+            check_admin(principal)
+        else:
+            check_scope(principal, "tools/list")
+
+
+TOPICS: Final[Mapping[str, Topic]] = {
+    "catalog": Topic(CatalogChanged),
+    "servers": Topic(ServerStateChanged),
+}
+
+
+class Subscriptions:
+    """What one client wants to hear: `(id, data)`, the id of the subscription and `{topic, timestamp, ...}`."""
+
+    def __init__(self, gateway: Gateway, client: Client) -> None:
+        """`client` may be put in its place by whoever learns that its key may do more, or less, than before."""
+        self.client = client
+        self.dropped = 0
+        self._gateway = gateway
+        self._wanted: dict[str, RequestId] = {}
+        self._waiting: deque[tuple[RequestId, dict[str, Any]]] = deque()
+        self._arrived = anyio.Event()
+
+    def change(self, id: RequestId, topics: Iterable[str], wanted: bool) -> list[str]:
+        """Subscribe to the topics, all or none of them, or not any more; what is subscribed to then.
+
+        Raises InvalidParams, Forbidden.
+        """
+        for topic in topics:
+            if topic not in TOPICS:
+                raise InvalidParams(f"no topic {topic[:64]!r}; there are {', '.join(TOPICS)}")
+            TOPICS[topic].check(self.client.principal)
+        for topic in topics:
+            if wanted:
+                self._wanted[topic] = id
+            else:
+                self._wanted.pop(topic, None)
+        return sorted(self._wanted)
+
+    def hear(self, event: Event) -> None:
+        """An event listener."""
+        for topic, id in self._wanted.items():
+            if type(event) is TOPICS[topic].event and self._sees(event):
+                if len(self._waiting) >= QUEUE:
+                    self._waiting.popleft()
+                    self.dropped += 1
+                self._waiting.append((id, _data(topic, event)))
+                self._arrived.set()
+
+    async def next(self) -> tuple[RequestId, dict[str, Any]]:
+        while not self._waiting:
+            self._arrived = anyio.Event()
+            await self._arrived.wait()
+        return self._waiting.popleft()
+
+    def _sees(self, event: Event) -> bool:
+        server = getattr(event, "server", None)
+        return server is None or self._gateway.showcase.view(self.client).admits_server(server)
+
+
+def _data(topic: str, event: Event) -> dict[str, Any]:
+    """The fields of the event in the words of JSON, sets in order."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return {"topic": topic, "timestamp": now, **msgspec.to_builtins(event, order="sorted")}
