@@ -49,6 +49,8 @@ from mcp_gateway.observe.logging import configure_logging
 from mcp_gateway.observe.redaction import Redactor
 from mcp_gateway.revisions import LATEST_LEGACY, is_modern
 from mcp_gateway.sandbox.choice import SandboxChoice
+from mcp_gateway.security.pin_desk import PinDesk
+from mcp_gateway.security.pin_file import PinFile
 from mcp_gateway.upstream.definition import Definition
 from mcp_gateway.upstream.eras import EraBook
 from mcp_gateway.upstream.kept_names import KeptNames
@@ -59,6 +61,7 @@ from mcp_gateway.wire import loads
 from mcp_gateway.wiring import (
     caching,
     call_limits,
+    caps,
     check_profile,
     container,
     definitions,
@@ -67,6 +70,7 @@ from mcp_gateway.wiring import (
     model_settings,
     surface,
     transport,
+    trust,
 )
 
 logger = logging.getLogger(__name__)
@@ -106,8 +110,12 @@ class App:
         self._configure_logging(config)
         state, key = folders(environ).state, file_key(config.path)
         self._run_file = RunFile(state, config.path)
-        self._snapshot = Snapshot(state / "catalog" / f"{key}.json")
+        self._snapshot = Snapshot(state / "catalog" / f"{key}.json", caps(config))
         self._names = KeptNames(state / "names" / f"{key}.json")
+        self._pin_file = PinFile(state / "pins" / f"{key}.json")
+        self._pins_read_from = signature([self._pin_file.path])
+        self.pins = PinDesk(self._pin_file, on_change=lambda: self.gateway.judge_again())
+        self.pins.configure(trust(config))
         self.sandbox = SandboxChoice(
             config.tools.execute.runner,
             private=(state, folders(environ).cache, config.path),
@@ -153,6 +161,7 @@ class App:
                 self._limits,
                 self._cached,  # innermost: whoever may not make a call may not have its kept answer either
             ],
+            judge=self.pins.judge,
         )
         self.sessions = Sessions(self.gateway)
         self.endpoint = Endpoint(self.gateway, self.sessions, selection)
@@ -172,7 +181,7 @@ class App:
         listener = bind(host, port, guarded=self.access.is_guarded)
         way_in = transport(self.config)
         url = address(listener, way_in)
-        process = Process(self.status, self.cache)
+        process = Process(self.status, self.cache, self.pins)
         app = http_app(self.gateway, self.endpoint, http_rules(self.config, host), process, self.access)
         server = HttpServer(app, self.endpoint.in_flight, lambda: self._ready(url, on_ready), way_in)
         try:
@@ -246,6 +255,8 @@ class App:
             group.start_soon(self.sandbox.run)
             group.start_soon(self._save_changes)
             group.start_soon(self._watch_file)
+            group.start_soon(self.pins.run)
+            group.start_soon(self._watch_pins)
             try:
                 yield group
             except Exception as raised:  # boundary: the group would wrap it; it goes on unchanged below
@@ -255,6 +266,8 @@ class App:
         if self._offers_changed.is_set():
             with anyio.move_on_after(SAVE_WITHIN_S, shield=True):
                 await self._save()
+        with anyio.move_on_after(SAVE_WITHIN_S, shield=True):
+            await self.pins.save()
         if failure is not None:
             raise failure
 
@@ -305,6 +318,7 @@ class App:
         self._definitions = defined
         self._configure_functions()
         self.upstreams.apply(defined)
+        self.pins.configure(trust(config))
         self.gateway.configure(surface(config, self.gateway.catalog.sticky))
         self._services.index.renew()
         self._cache_rules.configure(caching(config))
@@ -362,6 +376,11 @@ class App:
         async for _ in changes(self._read_from, files, lambda: self.config.reload.debounce_ms / 1000):
             if self.config.reload.watch:
                 self.reload()
+
+    async def _watch_pins(self) -> None:
+        """`pins approve` writes the file, and so do other gateways of the same configuration."""
+        async for _ in changes(self._pins_read_from, lambda: [self._pin_file.path], lambda: 0.0):
+            await self.pins.reload()
 
     # -- state ---------------------------------------------------------------------------------------------------
 

@@ -19,8 +19,9 @@ from starlette.routing import Route
 
 from mcp_gateway.cache import TieredCache
 from mcp_gateway.call import Call, Client
-from mcp_gateway.downstream import views
+from mcp_gateway.downstream import pins, views
 from mcp_gateway.downstream.body import read_body
+from mcp_gateway.downstream.identity import principal_of
 from mcp_gateway.downstream.inflight import InFlight
 from mcp_gateway.errors import (
     CODES,
@@ -33,6 +34,8 @@ from mcp_gateway.errors import (
     to_http,
 )
 from mcp_gateway.gateway import Gateway
+from mcp_gateway.security.pin_desk import PinDesk
+from mcp_gateway.security.policy import check_admin
 from mcp_gateway.wire import Malformed, Raw, check, fields, loads
 
 logger = logging.getLogger(__name__)
@@ -46,10 +49,11 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """What REST shows of the process besides the gateway: its whole state, and its cache."""
+    """What REST shows of the process besides the gateway: its whole state, its cache and its pins."""
 
     status: Callable[[], dict[str, Any]]
     cache: TieredCache
+    pins: PinDesk
 
 
 def routes(gateway: Gateway, process: Process, in_flight: InFlight, max_body_bytes: int) -> list[Route]:
@@ -64,6 +68,8 @@ def routes(gateway: Gateway, process: Process, in_flight: InFlight, max_body_byt
         Route("/resources", _guarded(partial(rest.listing, "resources", views.resources)), methods=["GET"]),
         Route("/status", _guarded(rest.status), methods=["GET"]),
         Route("/cache", _guarded(rest.cache), methods=["GET", "DELETE"]),
+        Route("/pins", _guarded(rest.pins), methods=["GET"]),
+        Route("/pins/approve", _guarded(rest.approve), methods=["POST"]),
     ]
 
 
@@ -100,6 +106,19 @@ class _Rest:
             raise UnknownName("server", server)
         older_than_s = _seconds(request.query_params.get("older_than_s"))
         return JSONResponse({"removed": self._process.cache.clear(server, older_than_s)})
+
+    async def pins(self, request: Request) -> Response:
+        """Tool definitions that are withheld, and what changed in them; for operators, as is approving them."""
+        check_admin(principal_of(request.scope))
+        self._gateway.judge_all()
+        return JSONResponse(pins.listing(self._process.pins))
+
+    async def approve(self, request: Request) -> Response:
+        """`{"server": "up", "tools": ["echo"]}`: offer these again; without tools all that are withheld."""
+        check_admin(principal_of(request.scope))
+        body = await read_body(request.receive, self._max_body_bytes)
+        self._gateway.judge_all()
+        return JSONResponse(await pins.approve(self._process.pins, body))
 
     async def call(self, request: Request) -> Response:
         """`{"arguments": {...}, "timeout_s": 5}` in, the `CallToolResult` out: 200 also when `isError` (decision 9)."""

@@ -215,7 +215,11 @@ async def test_an_idle_stream_is_kept_alive_by_comments(home: House) -> None:
 async def test_every_door_may_stand_below_a_path(home: House) -> None:
     rules = HttpRules(base_path="/below")
     app = http_app(
-        home.app.gateway, home.app.endpoint, rules, Process(home.app.status, home.app.cache), home.app.access
+        home.app.gateway,
+        home.app.endpoint,
+        rules,
+        Process(home.app.status, home.app.cache, home.app.pins),
+        home.app.access,
     )
     async with served(app) as doors, httpx2.AsyncClient(base_url=doors.origin) as http:
         assert (await http.get("/below/healthz")).status_code == 200

@@ -199,7 +199,7 @@ async def gateway(
             if settle:
                 await app.upstreams.settled(10)
             rules = HttpRules(max_body_bytes=app.config.limits.max_body)
-            doors = http_app(app.gateway, app.endpoint, rules, Process(app.status, app.cache), app.access)
+            doors = http_app(app.gateway, app.endpoint, rules, Process(app.status, app.cache, app.pins), app.access)
             async with served(doors, app.endpoint.in_flight) as serving:
                 yield app, serving
 
