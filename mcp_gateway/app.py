@@ -55,6 +55,8 @@ from mcp_gateway.observe.redaction import Redactor
 from mcp_gateway.observe.webhook import Webhook
 from mcp_gateway.revisions import LATEST_LEGACY, is_modern
 from mcp_gateway.sandbox.choice import SandboxChoice
+from mcp_gateway.security.pin_desk import PinDesk
+from mcp_gateway.security.pin_file import PinFile
 from mcp_gateway.security.principal import Principal
 from mcp_gateway.upstream.definition import Definition
 from mcp_gateway.upstream.eras import EraBook
@@ -67,6 +69,7 @@ from mcp_gateway.wiring import (
     alert_rules,
     caching,
     call_limits,
+    caps,
     check_profile,
     container,
     definitions,
@@ -79,6 +82,7 @@ from mcp_gateway.wiring import (
     policy,
     surface,
     transport,
+    trust,
     webhook_url,
 )
 
@@ -122,8 +126,12 @@ class App:
         self._configure_logging(config)
         state, key = folders(environ).state, file_key(config.path)
         self._run_file = RunFile(state, config.path)
-        self._snapshot = Snapshot(state / "catalog" / f"{key}.json")
+        self._snapshot = Snapshot(state / "catalog" / f"{key}.json", caps(config))
         self._names = KeptNames(state / "names" / f"{key}.json")
+        self._pin_file = PinFile(state / "pins" / f"{key}.json")
+        self._pins_read_from = signature([self._pin_file.path])
+        self.pins = PinDesk(self._pin_file, on_change=lambda: self.gateway.judge_again())
+        self.pins.configure(trust(config))
         self.sandbox = SandboxChoice(
             config.tools.execute.runner,
             private=(state, folders(environ).cache, config.path),
@@ -177,6 +185,7 @@ class App:
                 self._cached,  # innermost: whoever may not make a call may not have its kept answer either
             ],
             refused=self._audit.refused,
+            judge=self.pins.judge,
         )
         self.sessions = Sessions(self.gateway)
         self.endpoint = Endpoint(self.gateway, self.sessions, selection)
@@ -286,6 +295,8 @@ class App:
             group.start_soon(self.webhook.run)
             group.start_soon(self._save_changes)
             group.start_soon(self._watch_file)
+            group.start_soon(self.pins.run)
+            group.start_soon(self._watch_pins)
             try:
                 yield group
             except Exception as raised:  # boundary: the group would wrap it; it goes on unchanged below
@@ -297,6 +308,8 @@ class App:
         if self._offers_changed.is_set():
             with anyio.move_on_after(SAVE_WITHIN_S, shield=True):
                 await self._save()
+        with anyio.move_on_after(SAVE_WITHIN_S, shield=True):
+            await self.pins.save()
         if failure is not None:
             raise failure
 
@@ -357,6 +370,7 @@ class App:
         self._configure_functions()
         self.upstreams.apply(defined)
         self.alerts.configure(alert_rules(config))
+        self.pins.configure(trust(config))
         self.gateway.configure(surface(config, self.gateway.catalog.sticky))
         self._services.index.renew()
         self._cache_rules.configure(caching(config))
@@ -416,12 +430,17 @@ class App:
             if self.config.reload.watch:
                 self.reload()
 
+    async def _watch_pins(self) -> None:
+        """`pins approve` writes the file, and so do other gateways of the same configuration."""
+        async for _ in changes(self._pins_read_from, lambda: [self._pin_file.path], lambda: 0.0):
+            await self.pins.reload()
+
     # -- state ---------------------------------------------------------------------------------------------------
 
     @property
     def process(self) -> Process:
         """What REST shows and may change of this process besides the gateway."""
-        return Process(self.status, self.cache, self._embedded, self._reload_asked_for, self.calls.latest)
+        return Process(self.status, self.cache, self._embedded, self._reload_asked_for, self.calls.latest, self.pins)
 
     async def _embedded(self, principal: Principal, texts: list[str]) -> Embedded:
         """Counts as a call. Raises RateLimited, ModelRefused, ModelUnavailable."""

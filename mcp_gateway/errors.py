@@ -35,6 +35,7 @@ The branches answer one question: what can the caller do?
         ├── ModelRefused              model_refused
         ├── SecretKeyRefused          secret_key_refused
         ├── SecretDamaged             secret_damaged
+        ├── PinsUnreadable            pins_unreadable
         └── InternalError             internal_error
     RpcError                        an upstream's own JSON-RPC error, passed on unchanged
 
@@ -100,6 +101,7 @@ CODES: Mapping[str, Translation] = {
     "model_refused": Translation(INTERNAL_ERROR, 502, 77),
     "secret_key_refused": Translation(INTERNAL_ERROR, 500, 77),
     "secret_damaged": Translation(INTERNAL_ERROR, 500, 65),
+    "pins_unreadable": Translation(INTERNAL_ERROR, 500, 78),
     "internal_error": Translation(INTERNAL_ERROR, 500, 1),
 }
 """Every stable code. Exit codes are those of the design: 65 bad data, 66 no such name, 78 bad config, and so on."""
@@ -322,6 +324,18 @@ class SecretDamaged(OperatorError):
     """The file of stored secrets, or one of them, is not what was written."""
 
     code = "secret_damaged"
+
+
+class PinsUnreadable(OperatorError):
+    """The file of pinned definitions cannot be read; nothing is trusted until it can, or is removed."""
+
+    code = "pins_unreadable"
+
+    def __init__(self, file: str, reason: str) -> None:
+        super().__init__(
+            f"the file of pinned definitions, pins/{file} in the state folder, cannot be read ({reason}); put a good "
+            "copy in its place, or remove it to trust what is offered now"
+        )
 
 
 class InternalError(OperatorError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -25,6 +25,7 @@ from mcp_gateway.catalog import (
     Catalog,
     ExposeRules,
     Kind,
+    Offer,
     Route,
     SeenUris,
     ServerRules,
@@ -50,6 +51,7 @@ from mcp_gateway.events import CatalogChanged, Event, Events, OfferChanged
 from mcp_gateway.middleware import Middleware, chain
 from mcp_gateway.observe.trace import at_work
 from mcp_gateway.revisions import LOG_LEVELS
+from mcp_gateway.security.pins import Offered
 from mcp_gateway.security.policy import check_scope
 from mcp_gateway.showcase import Showcase, ShowRules
 from mcp_gateway.upstream.agent import MCPAgent
@@ -83,6 +85,9 @@ LEVEL_WITHIN_S = 1.0
 Subscription = tuple[MCPAgent, str]
 """A resource on one connection: whose it is, and its URI there."""
 
+Judge = Callable[[str, Iterable[Offered]], Mapping[str, str]]
+"""A server and its tools -> those that are not to be offered, and why."""
+
 _EMPTY = Raw(b"{}")
 _NO_COMPLETION = Raw(b'{"completion":{"values":[]}}')
 
@@ -108,15 +113,17 @@ class Gateway:
         finders: MCPFunctions,
         middleware: Sequence[Middleware] = (),
         refused: Callable[[Call, GatewayError], None] = lambda call, failure: None,
+        judge: Judge = lambda server, tools: {},
     ) -> None:
         """`finders` run the tools of search mode, which are not in the catalog; `refused` hears of calls that
-        lead nowhere and so pass no middleware.
+        lead nowhere and so pass no middleware; `judge` sees what goes into the catalog.
         """
         self.upstreams = upstreams
         self.functions = functions
         self.events = events
         self.showcase = Showcase(surface.show, finders)
         self._surface = surface
+        self._judge = judge
         self._walk = chain(middleware, self._deliver)
         self._refused = refused
         self._seen = SeenUris()
@@ -444,10 +451,18 @@ class Gateway:
         """The merged view as of now."""
         if self._stale:
             self._stale = False
-            self._catalog = Catalog.build(
-                self.upstreams.in_order(), self._surface.servers, self._expose(), self.functions.definitions
-            )
+            offers = self.upstreams.in_order()
+            self._catalog = Catalog.build(offers, self._judged(offers), self._expose(), self.functions.definitions)
         return self._catalog
+
+    def _judged(self, offers: Iterable[Offer]) -> Mapping[str, ServerRules]:
+        """The servers' rules, with the tools that are not trusted as they are offered now."""
+        judged = dict(self._surface.servers)
+        for offer in offers:
+            rules = judged.get(offer.server, ServerRules())
+            admitted = [tool for tool in offer.sealed_tools if rules.admits(tool.name)]
+            judged[offer.server] = replace(rules, withheld=self._judge(offer.server, admitted))
+        return judged
 
     def _expose(self) -> ExposeRules:
         """The rules, with the names given out so far: they stay with their owners (`expose.prefix: collision`)."""
@@ -483,6 +498,14 @@ class Gateway:
         self._surface = surface
         self.showcase.rules = surface.show
         self._expire()
+
+    def judge_again(self) -> None:
+        """Other tools may be trusted now than were before."""
+        self._expire()
+
+    def judge_all(self) -> None:
+        """Have a verdict on everything that is offered by now: the catalog asks for it when it is built."""
+        _ = self.catalog
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, OfferChanged):

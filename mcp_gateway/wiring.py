@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mcp_gateway.cache import Cache, Scope, TieredCache, open_cache
 from mcp_gateway.call import Mode
-from mcp_gateway.catalog import ExposeRules, Filter, Order, Prefix, SchemaCompat, ServerRules, StickyNames, View
+from mcp_gateway.catalog import Caps, ExposeRules, Filter, Order, Prefix, SchemaCompat, ServerRules, StickyNames, View
 from mcp_gateway.config import Config, ahead
 from mcp_gateway.config.doors import Key
 from mcp_gateway.config.dotted import subclass
@@ -26,6 +26,7 @@ from mcp_gateway.observe.alerts import AlertRules
 from mcp_gateway.observe.calls import Keeping
 from mcp_gateway.sandbox import Container
 from mcp_gateway.security.keys import ApiKey
+from mcp_gateway.security.pins import Trust
 from mcp_gateway.security.principal import Allowance, Grant
 from mcp_gateway.showcase import Profile, ShowRules
 from mcp_gateway.upstream.define import credential, define
@@ -88,6 +89,7 @@ def definitions(config: Config, environ: Mapping[str, str], choose: Choose) -> l
             environ=environ,
             max_message_bytes=config.limits.max_result,
             choose=choose,
+            caps=caps(config),
             skipped=left_out.get(name),
         )
         for name, server in config.servers.items()
@@ -100,6 +102,12 @@ def container(config: Config) -> Container | None:
     return Container(written.image, written.engine, written.options) if written.image else None
 
 
+def caps(config: Config) -> Caps:
+    """How much of what a server offers is taken."""
+    security = config.security
+    return Caps(tools=security.max_tools, description_bytes=security.max_description, schema_bytes=security.max_schema)
+
+
 def surface(config: Config, given: StickyNames) -> Surface:
     """What the configuration says of names, schemas and who is shown what; `given` are the names given out."""
     expose = config.expose
@@ -108,6 +116,7 @@ def surface(config: Config, given: StickyNames) -> Surface:
             prefix=Prefix(expose.prefix),
             max_name=expose.max_name,
             schema_compat=SchemaCompat(expose.schema_compat),
+            clean_texts=config.security.clean_texts,
             order=Order(expose.order),
             sticky={key: name for key, name in given.items() if key[1] in config.servers},
         ),
@@ -123,6 +132,11 @@ def surface(config: Config, given: StickyNames) -> Surface:
             for name, server in config.servers.items()
         },
     )
+
+
+def trust(config: Config) -> dict[str, Trust]:
+    """How far each server's tool definitions are trusted."""
+    return {name: Trust(server.trust) for name, server in config.servers.items()}
 
 
 def show_rules(config: Config) -> ShowRules:

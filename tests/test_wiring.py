@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 from mcp_gateway.cache import Cache, Scope
-from mcp_gateway.catalog import Kind, Order, Prefix, SchemaCompat
+from mcp_gateway.catalog import Caps, Kind, Order, Prefix, SchemaCompat
 from mcp_gateway.config import Config, load_config
 from mcp_gateway.errors import BadConfig
 from mcp_gateway.sandbox import Container
+from mcp_gateway.security.pins import Trust
 from mcp_gateway.wiring import (
     caching,
+    caps,
     container,
     definitions,
     http_rules,
@@ -19,6 +21,7 @@ from mcp_gateway.wiring import (
     model_settings,
     surface,
     transport,
+    trust,
 )
 
 SHELF: dict[str, bytes] = {}
@@ -55,6 +58,19 @@ def test_http_is_plain_unless_the_file_has_a_certificate(tmp_path: Path) -> None
     )
 
 
+def test_every_server_is_trusted_as_its_entry_says(tmp_path: Path) -> None:
+    text = "mcpServers: {a: {command: a}, b: {command: b, trust: strict}, c: {command: c, trust: off}}"
+    assert trust(loaded(tmp_path, text)) == {"a": Trust.FIRST_USE, "b": Trust.STRICT, "c": Trust.OFF}
+
+
+def test_what_is_taken_of_an_offer_is_what_the_file_says(tmp_path: Path) -> None:
+    text = "security: {max_tools: 7, max_description: 1KiB, max_schema: 2KiB, clean_texts: false}"
+    config = loaded(tmp_path, text)
+    assert caps(config) == Caps(tools=7, description_bytes=1024, schema_bytes=2048)
+    assert caps(loaded(tmp_path, "mcpServers: {}")) == Caps()
+    assert not surface(config, {}).expose.clean_texts
+
+
 def test_the_bound_address_is_an_allowed_host(tmp_path: Path) -> None:
     rules = http_rules(loaded(tmp_path, "server: {allowed_hosts: [a.example]}\nlimits: {max_body: 1MiB}"), "127.0.0.2")
     assert (rules.allowed_hosts, rules.max_body_bytes) == (("127.0.0.2", "a.example"), 1024**2)
@@ -65,11 +81,11 @@ def test_definitions_keep_the_order_and_say_why_a_server_is_left_out(tmp_path: P
 mcpServers:
   off: {command: a, disabled: true}
   unset: {command: a, env: {KEY: "${NOT_SET}"}}
-  strict: {command: a, trust: strict}
+  oauth: {url: "https://a.example/mcp", auth: oauth}
   on: {command: a}
 """
     found = definitions(loaded(tmp_path, text), {}, no_sandbox)
-    assert [definition.name for definition in found] == ["off", "unset", "strict", "on"]
+    assert [definition.name for definition in found] == ["off", "unset", "oauth", "on"]
     reasons = [definition.disabled or "" for definition in found]
     for reason, words in zip(reasons, ["switched off", "NOT_SET", "not in this version", ""], strict=True):
         assert words in reason

@@ -21,14 +21,12 @@ from mcp_gateway.catalog.problem import Code, Problem
 from mcp_gateway.catalog.route import IDENTITY, Kind, Route
 from mcp_gateway.catalog.rules import ExposeRules, ServerRules
 from mcp_gateway.catalog.splice import rewrite_tool_meta
+from mcp_gateway.catalog.suspicion import suspicions
 from mcp_gateway.catalog.uris import Uris
 from mcp_gateway.wire import Raw, encode, fields, loads
 
 SCHEMA_META_KEY: Final = "io.mcp-gateway/schema"
 """Where a tool tells what was changed in its schemas."""
-
-_OPAQUE: Final = frozenset({"_meta", "icons", "uri", "uriTemplate"})
-"""Fields that are never prose."""
 
 _WORD: Final = re.compile(r"[A-Za-z0-9_-]{4,}")
 _TELLING: Final = re.compile(r"(?=.{6,})[A-Za-z0-9]+[_-].*")
@@ -142,7 +140,10 @@ class _Server:
             self._merged.listed[Kind.PROMPT].append(Listed.of(route, entry))
 
     def add_tools(self) -> None:
-        """In the server's order, named in another: a tool really called so goes before one that was renamed to it."""
+        """In the server's order, named in another: a tool really called so goes before one that was renamed to it.
+
+        A withheld tool keeps its name, so that no other one takes it meanwhile.
+        """
         offered = ((loads(entry["name"]), entry) for entry in self._offer.tools)
         admitted = {name: dict(entry) for name, entry in offered if self._rules.admits(name)}
         exposed = {
@@ -150,7 +151,10 @@ class _Server:
             for name in sorted(admitted, key=lambda name: self.wanted(name) != name)
         }
         for name, entry in admitted.items():
-            if (given := exposed[name]) is not None:
+            given = exposed[name]
+            if name in self._rules.withheld:
+                self.note(Code.WITHHELD, name, self._rules.withheld[name])
+            elif given is not None:
                 self.add_tool(name, given, entry)
 
     def wanted(self, name: str) -> str:
@@ -191,13 +195,14 @@ class _Server:
     def clean(self, name: str, entry: Entry) -> None:
         """Strip what nobody can see from prose; flag it where it has to stay."""
         for key, raw in entry.items():
-            if key in _OPAQUE or not text.may_hide(raw):
+            if key in text.OPAQUE or not text.may_hide(raw):
                 continue
             given = loads(raw)
             cleaned, stays = (text.clean(given), False) if isinstance(given, str) else text.scrub(given)
             if cleaned != given:
+                self.note(Code.HIDDEN_TEXT, name, f"invisible characters {self.stripped_from()} {key}")
+            if cleaned != given and self._expose.clean_texts:
                 entry[key] = Raw(encode(cleaned))
-                self.note(Code.HIDDEN_TEXT, name, f"invisible characters stripped from {key}")
             if stays:
                 self.note(Code.HIDDEN_TEXT, name, f"invisible characters left in the data of {key}")
 
@@ -205,8 +210,13 @@ class _Server:
         given = self._offer.instructions or ""
         cleaned = text.clean(given)
         if cleaned != given:
-            self.note(Code.HIDDEN_TEXT, None, "invisible characters stripped from the instructions")
-        return cleaned
+            self.note(Code.HIDDEN_TEXT, None, f"invisible characters {self.stripped_from()} the instructions")
+        for reason in suspicions(cleaned):
+            self.note(Code.SUSPICIOUS_TEXT, None, f"the text of the instructions {reason}")
+        return cleaned if self._expose.clean_texts else given
+
+    def stripped_from(self) -> str:
+        return "stripped from" if self._expose.clean_texts else "left in"
 
     def headers(self, route: Route, entry: Entry) -> tuple[Route, bool]:
         """The route with its headers, and whether modern clients may see the tool."""

@@ -13,7 +13,8 @@ from typing import Any
 
 from mcp_gateway.catalog.problem import Problem
 from mcp_gateway.catalog.route import Kind
-from mcp_gateway.wire import Raw
+from mcp_gateway.security.pins import Offered, digest
+from mcp_gateway.wire import Raw, loads
 
 Entry = dict[str, Raw]
 """One definition: field name -> bytes as received."""
@@ -24,7 +25,8 @@ class Part:
     """The vetted definitions of one kind.
 
     `ttl_ms` is the shortest that the pages state, None when they state none (legacy servers).
-    `public` is true when every page says that any user may share it.
+    `public` is true when every page says that any user may share it. `digests` are those of tools as
+    received, by name: an entry may have lost what was above the caps.
     """
 
     kind: Kind
@@ -32,6 +34,7 @@ class Part:
     problems: tuple[Problem, ...] = ()
     ttl_ms: int | None = None
     public: bool = False
+    digests: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,13 @@ class Offer:
     @property
     def tools(self) -> tuple[Entry, ...]:
         return self.entries(Kind.TOOL)
+
+    @property
+    def sealed_tools(self) -> tuple[Offered, ...]:
+        """The tools with the digests by which they are pinned."""
+        digests = {name: seal for part in self.parts for name, seal in part.digests.items()}
+        named = ((loads(entry["name"]), entry) for entry in self.tools)
+        return tuple(Offered(name, digests.get(name) or digest(entry), entry) for name, entry in named)
 
     @property
     def prompts(self) -> tuple[Entry, ...]:

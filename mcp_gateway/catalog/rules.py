@@ -48,13 +48,17 @@ class SchemaCompat(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ServerRules:
-    """One server's entry. Globs match upstream names; `describe` is keyed by the name after renaming."""
+    """One server's entry. Globs match upstream names; `describe` is keyed by the name after renaming.
+
+    `withheld` are the server's tools, by their own names, that are not trusted as they are offered now, and why.
+    """
 
     prefix: str | None = None
     include: tuple[str, ...] = ("*",)
     exclude: tuple[str, ...] = ()
     rename: Mapping[str, str] = field(default_factory=dict)
     describe: Mapping[str, str] = field(default_factory=dict)
+    withheld: Mapping[str, str] = field(default_factory=dict)
 
     def admits(self, tool: str) -> bool:
         """Whether a tool passes `include` and `exclude`; an empty `include` admits all."""
@@ -69,7 +73,8 @@ class ExposeRules:
     `sticky` are the names exposed earlier in collision mode; they are held for their
     owners, and those of this build come back as `Catalog.sticky`. Whoever keeps them
     drops the ones of servers that left the configuration. `freshness` is what modern
-    listings say when no upstream is stricter.
+    listings say when no upstream is stricter. `clean_texts` strips what nobody can see; it is
+    reported either way.
 
     Raises:
         ValueError: `max_name` is below MIN_MAX_NAME.
@@ -81,6 +86,7 @@ class ExposeRules:
     order: Order = Order.STABLE
     sticky: StickyNames = field(default_factory=dict)
     freshness: Freshness = DEFAULT_FRESHNESS
+    clean_texts: bool = True
 
     def __post_init__(self) -> None:
         if self.max_name < MIN_MAX_NAME:

@@ -28,6 +28,9 @@ _STRAY_JOINER: Final = rf"(?<!{_VISIBLE_NEIGHBOUR})[\u200c\u200d]|[\u200c\u200d]
 _HIDDEN: Final = re.compile(rf"{_TERMINAL}|[{_INVISIBLE}]|{_STRAY_JOINER}")
 _NOT_IN_NAMES: Final = re.compile(rf"[\t\n\r\u200c\u200d{_INVISIBLE}]")
 
+OPAQUE: Final = frozenset({"_meta", "icons", "uri", "uriTemplate"})
+"""Fields of a definition that are never prose."""
+
 _PROSE: Final = ("title", "description")
 _DATA: Final = frozenset({"default", "const", "enum", "examples"})
 """JSON Schema keywords whose values are arguments: they have to arrive as they are (2020-12, validation 6.1 and 9)."""
@@ -56,6 +59,22 @@ def truncate(text: str, max_bytes: int) -> str:
     if len(encoded) <= max_bytes:
         return text
     return encoded[: max_bytes - len(ELLIPSIS.encode())].decode(errors="ignore") + ELLIPSIS
+
+
+def cap(value: Any, max_bytes: int) -> Any:
+    """A decoded value whose titles and descriptions, anywhere inside, are at most `max_bytes` of UTF-8 each."""
+    match value:
+        case list():
+            return [cap(item, max_bytes) for item in value]
+        case dict():
+            return {key: _capped(key, inner, max_bytes) for key, inner in value.items()}
+    return value
+
+
+def _capped(key: str, inner: Any, max_bytes: int) -> Any:
+    if key in _DATA:
+        return inner
+    return truncate(inner, max_bytes) if key in _PROSE and isinstance(inner, str) else cap(inner, max_bytes)
 
 
 def may_hide(raw: bytes | Raw) -> bool:

@@ -18,8 +18,10 @@ from mcp_gateway.catalog import schemas, shapes, text
 from mcp_gateway.catalog.offer import Entry, Part
 from mcp_gateway.catalog.problem import Code, Problem
 from mcp_gateway.catalog.route import IDENTITY, LIST_FIELD, Kind
+from mcp_gateway.catalog.suspicion import suspicions
 from mcp_gateway.catalog.templates import UriTemplate
 from mcp_gateway.errors import UpstreamProtocolError
+from mcp_gateway.security.pins import digest
 from mcp_gateway.wire import Malformed, Raw, check, encode, fields, loads
 
 
@@ -27,8 +29,8 @@ from mcp_gateway.wire import Malformed, Raw, check, encode, fields, loads
 class Caps:
     """Upper bounds of one server's offer (our choice; a thousand tools is ten times what any host takes).
 
-    Truncated: descriptions. Left out: what is above the counts, tools with a larger input schema,
-    larger output schemas, names and URIs longer than `name_chars`.
+    Truncated: descriptions and titles, also inside of schemas. Left out: what is above the counts, tools with a
+    larger input schema, larger output schemas, names and URIs longer than `name_chars`.
     """
 
     tools: int = 1_000
@@ -66,8 +68,11 @@ def read_pages(kind: Kind, server: str, pages: Iterable[Raw | bytes], caps: Caps
 
 
 def vet(kind: Kind, server: str, entries: Iterable[Raw], caps: Caps = DEFAULT_CAPS) -> Part:
-    """The same checks for definitions that are already apart, those of a snapshot for instance."""
-    vetting = _Vetting(kind, server, caps)
+    """The same checks for definitions that are already apart, those of a snapshot for instance.
+
+    They are not sealed and not read for wording: that was done when they came from the server, whole.
+    """
+    vetting = _Vetting(kind, server, caps, whole=False)
     for entry in entries:
         vetting.add(entry)
     return vetting.part()
@@ -102,11 +107,13 @@ _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S*")
 class _Vetting:
     """One kind of one server, while it is being read."""
 
-    def __init__(self, kind: Kind, server: str, caps: Caps) -> None:
+    def __init__(self, kind: Kind, server: str, caps: Caps, *, whole: bool = True) -> None:
         self.kind = kind
         self.server = server
         self.caps = caps
+        self.whole = whole
         self.entries: dict[str, Entry] = {}
+        self.digests: dict[str, str] = {}
         self.problems: list[Problem] = []
         self.read = 0
         self.surplus = 0
@@ -115,7 +122,7 @@ class _Vetting:
         if self.surplus:
             reason = f"{self.surplus} left out: more than {self.caps.count(self.kind)} {LIST_FIELD[self.kind]}"
             self.note(Code.TOO_MANY, None, reason)
-        return Part(self.kind, tuple(self.entries.values()), tuple(self.problems), ttl_ms, public)
+        return Part(self.kind, tuple(self.entries.values()), tuple(self.problems), ttl_ms, public, self.digests)
 
     def note(self, code: Code, name: str | None, reason: str) -> None:
         self.problems.append(Problem(code, self.server, None if name is None else text.printable(name), reason))
@@ -129,7 +136,10 @@ class _Vetting:
         try:
             entry = _decoded(raw)
             name = self.identity(entry)
+            seal = digest(entry) if self.kind is Kind.TOOL and self.whole else None
             self.entries[name] = self.vetted(name, entry)
+            if seal is not None:
+                self.digests[name] = seal
         except _Broken as broken:
             self.note(broken.code, f"#{self.read}" if name is None else name, broken.reason)
 
@@ -151,11 +161,14 @@ class _Vetting:
         if self.kind is Kind.TOOL:
             self.check_schemas(name, entry)
         self.check_description(name, entry)
+        self.cap_prose(name, entry)
         if self.kind is Kind.PROMPT and "arguments" in entry and not shapes.fits(shapes.ARGUMENTS, entry["arguments"]):
             self.drop_null(name, entry, "arguments")
         for field, shape in shapes.OPTIONAL[self.kind].items():
             if field in entry and not shapes.fits(shape, entry[field]):
                 self.mend(name, entry, field, shape)
+        if self.whole:
+            self.suspect(name, entry)
         return entry
 
     def mend(self, name: str, entry: Entry, field: str, shape: msgspec.json.Decoder[Any]) -> None:
@@ -203,6 +216,23 @@ class _Vetting:
         if cut != description:
             entry["description"] = Raw(encode(cut))
             self.note(Code.TRUNCATED, name, f"the description is longer than {self.caps.description_bytes} bytes")
+
+    def cap_prose(self, name: str, entry: Entry) -> None:
+        """Titles, and the texts inside schemas and arguments: no longer than a description may be."""
+        for field, raw in entry.items():
+            if field in text.OPAQUE or len(bytes(raw)) <= self.caps.description_bytes:
+                continue
+            given = {field: loads(raw)}
+            cut = text.cap(given, self.caps.description_bytes)
+            if cut != given:
+                entry[field] = Raw(encode(cut[field]))
+                self.note(Code.TRUNCATED, name, f"{field} has texts longer than {self.caps.description_bytes} bytes")
+
+    def suspect(self, name: str, entry: Entry) -> None:
+        """Report wording that deserves a look."""
+        shown = {field: loads(raw) for field, raw in entry.items() if field not in text.OPAQUE}
+        for reason in suspicions(shown):
+            self.note(Code.SUSPICIOUS_TEXT, name, f"its text {reason}")
 
     def drop_null(self, name: str, entry: Entry, field: str) -> None:
         if bytes(entry[field]) != b"null":

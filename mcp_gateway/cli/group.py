@@ -28,6 +28,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "keys": ("keys", "Create, list and revoke API keys."),
     "secrets": ("secrets", "Store secrets, encrypted, for ${secret:NAME} in the file."),
     "cache": ("cache", "Show or clear what is kept of answers."),
+    "pins": ("pins", "Show or approve tool definitions that have changed."),
     "tokens": ("tokens", "Show how much of a model's context the tools take."),
     "validate": ("check", "Check a configuration file."),
     "schema": ("check", "Print the JSON Schema of the configuration file."),

@@ -24,10 +24,6 @@ REFUSED: Final[tuple[tuple[str, Callable[[Config], bool]], ...]] = (
 
 IGNORED: Final = (
     "observability.otlp",
-    "security.clean_texts",
-    "security.max_description",
-    "security.max_schema",
-    "security.max_tools",
     "security.private_networks",
 )
 
@@ -78,8 +74,6 @@ def _is_set(config: Config, path: str) -> bool:
 
 
 def _unprotected(name: str, server: Server) -> str | None:
-    if server.trust == "strict":
-        return f"mcpServers.{name}.trust: strict is not in this version of the gateway; the server is left out"
     if not isinstance(server, StdioServer) and server.auth is not None:
         return f"mcpServers.{name}.auth: logging in with OAuth is not in this version; the server is left out"
     return None

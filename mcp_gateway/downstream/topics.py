@@ -17,8 +17,9 @@ import msgspec
 
 from mcp_gateway.call import Client
 from mcp_gateway.errors import InvalidParams
-from mcp_gateway.events import CatalogChanged, Event, ServerStateChanged
+from mcp_gateway.events import CallEnded, CatalogChanged, Event, ServerStateChanged
 from mcp_gateway.gateway import Gateway
+from mcp_gateway.observe.calls import plain
 from mcp_gateway.security.policy import check_admin, check_scope
 from mcp_gateway.security.principal import Principal
 from mcp_gateway.wire import RequestId
@@ -43,6 +44,7 @@ class Topic:
 
 
 TOPICS: Final[Mapping[str, Topic]] = {
+    "calls": Topic(CallEnded, admin=True),
     "catalog": Topic(CatalogChanged),
     "servers": Topic(ServerStateChanged),
 }
@@ -100,4 +102,5 @@ class Subscriptions:
 def _data(topic: str, event: Event) -> dict[str, Any]:
     """The fields of the event in the words of JSON, sets in order."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    return {"topic": topic, "timestamp": now, **msgspec.to_builtins(event, order="sorted")}
+    fields = plain(event) if isinstance(event, CallEnded) else msgspec.to_builtins(event, order="sorted")
+    return {"topic": topic, "timestamp": now, **fields}

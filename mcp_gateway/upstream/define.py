@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
 
+from mcp_gateway.catalog.vetting import DEFAULT_CAPS, Caps
 from mcp_gateway.config import HttpServer, Server, SseServer, StdioServer
 from mcp_gateway.config.servers import ChildSandbox
 from mcp_gateway.errors import UpstreamStartFailed
@@ -37,6 +39,7 @@ def define(
     environ: Mapping[str, str],
     max_message_bytes: int,
     choose: Choose,
+    caps: Caps = DEFAULT_CAPS,
     skipped: str | None = None,
 ) -> Definition:
     """The definition of one server; `skipped` says why it cannot be used today, `choose` gives the sandbox."""
@@ -45,8 +48,8 @@ def define(
         name=name,
         transport=server.type,
         fingerprint=_fingerprint(server, environ),
-        settings=_settings(server, max_message_bytes),
-        rules=_rules(server),
+        settings=_settings(server, max_message_bytes, caps),
+        rules=_rules(server, caps),
         dial=dial,
         fallback=others[0] if others else None,
         isolation=Isolation(server.isolation),
@@ -119,7 +122,7 @@ def _remote(
     return dial
 
 
-def _rules(server: Server) -> AgentRules:
+def _rules(server: Server, caps: Caps) -> AgentRules:
     first_s, cap_s = server.restart.backoff
     return AgentRules(
         timeout_s=server.timeout,
@@ -132,6 +135,7 @@ def _rules(server: Server) -> AgentRules:
         restart=RestartPolicy(server.restart.max, first_s, cap_s),
         concurrency=server.concurrency,
         queue=server.queue,
+        caps=caps,
     )
 
 
@@ -141,10 +145,10 @@ def _era(server: Server) -> Era:
     return Era.LEGACY if era is Era.AUTO and isinstance(server, SseServer) else era
 
 
-def _settings(server: Server, max_message_bytes: int) -> str:
-    """What a connection is made and kept by: a change of anything else leaves it alone."""
+def _settings(server: Server, max_message_bytes: int, caps: Caps) -> str:
+    """What a connection is made, read and kept by: a change of anything else leaves it alone."""
     entry = server.model_dump(mode="python", exclude=set(_OF_OTHERS))
-    return _digest([entry, server.tools.timeout, max_message_bytes])
+    return _digest([entry, server.tools.timeout, max_message_bytes, astuple(caps)])
 
 
 def _fingerprint(server: Server, environ: Mapping[str, str]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from mcp_gateway.catalog.vetting import DEFAULT_CAPS, Caps
 from mcp_gateway.upstream.dispatch.base import Dispatcher, Listener
 from mcp_gateway.upstream.lifecycle import RestartPolicy
 from mcp_gateway.upstream.session import Era
@@ -40,6 +41,7 @@ class AgentRules:
     concurrency: int = 256
     queue: int = 1024
     reads_offer: bool = True
+    caps: Caps = DEFAULT_CAPS
     redact: Callable[[str], str] = str
     """Takes secrets out of what a failure says: an upstream may quote the token it refuses."""
 

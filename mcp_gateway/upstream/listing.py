@@ -13,7 +13,7 @@ import anyio.to_thread
 
 from mcp_gateway.catalog.offer import Part
 from mcp_gateway.catalog.route import Kind
-from mcp_gateway.catalog.vetting import read_pages
+from mcp_gateway.catalog.vetting import Caps, read_pages
 from mcp_gateway.errors import (
     METHOD_NOT_FOUND,
     GatewayError,
@@ -48,7 +48,9 @@ def offered_kinds(session: Session) -> tuple[Kind, ...]:
     return tuple(kind for kind in METHODS if _CAPABILITY[kind] in session.capabilities)
 
 
-async def read_parts(link: Link, kinds: Iterable[Kind]) -> tuple[dict[Kind, Part], dict[Kind, GatewayError]]:
+async def read_parts(
+    link: Link, kinds: Iterable[Kind], caps: Caps
+) -> tuple[dict[Kind, Part], dict[Kind, GatewayError]]:
     """Every page of every list, vetted; and why the lists that are missing could not be read.
 
     Raises:
@@ -60,7 +62,7 @@ async def read_parts(link: Link, kinds: Iterable[Kind]) -> tuple[dict[Kind, Part
         try:
             pages = await _read_list(link, kind)
             # A large offer takes long to check, and other upstreams' calls share this thread.
-            parts[kind] = await anyio.to_thread.run_sync(read_pages, kind, link.dispatcher.server, pages)
+            parts[kind] = await anyio.to_thread.run_sync(read_pages, kind, link.dispatcher.server, pages, caps)
         except RpcError as refused:
             failures[kind] = _refused(link, kind, refused)
         except _OF_ONE_LIST as failure:

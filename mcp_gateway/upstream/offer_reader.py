@@ -13,6 +13,7 @@ import anyio
 
 from mcp_gateway.catalog.offer import Part
 from mcp_gateway.catalog.route import Kind
+from mcp_gateway.catalog.vetting import Caps
 from mcp_gateway.errors import GatewayError, UpstreamDisconnected
 from mcp_gateway.upstream.listing import offered_kinds, read_parts
 from mcp_gateway.upstream.session import Link
@@ -38,11 +39,12 @@ LIST_CHANGED: Mapping[str, tuple[Kind, ...]] = {
 class OfferReader:
     """The reader of one connection; `report` gets what was read, kind by kind."""
 
-    def __init__(self, link: Link, report: Callable[[Mapping[Kind, Part]], None], timeout_s: float) -> None:
+    def __init__(self, link: Link, report: Callable[[Mapping[Kind, Part]], None], timeout_s: float, caps: Caps) -> None:
         """`timeout_s` bounds each reading but the first, which is the caller's to bound."""
         self._link = link
         self._report = report
         self._timeout_s = timeout_s
+        self._caps = caps
         self._stale: set[Kind] = set()
         self._woken = anyio.Event()
         self._retry_s = RETRY_FIRST_S
@@ -58,7 +60,7 @@ class OfferReader:
             GatewayError: the connection failed, or not one list could be read.
         """
         kinds = offered_kinds(self._link.session)
-        parts, failures = await read_parts(self._link, kinds)
+        parts, failures = await read_parts(self._link, kinds, self._caps)
         if failures:
             if not parts:
                 raise next(iter(failures.values()))
@@ -84,7 +86,7 @@ class OfferReader:
         parts: Mapping[Kind, Part] = {}
         try:
             with anyio.fail_after(self._timeout_s):
-                parts, _ = await read_parts(self._link, kinds)
+                parts, _ = await read_parts(self._link, kinds, self._caps)
         except UpstreamDisconnected:
             raise
         except (TimeoutError, GatewayError) as failure:

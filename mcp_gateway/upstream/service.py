@@ -55,7 +55,7 @@ class Service:
         self._wishes = wishes
         self._bell = bell
         self._deliver = deliver
-        self._reader = OfferReader(link, report, rules.startup_timeout_s) if rules.reads_offer else None
+        self._reader = OfferReader(link, report, rules.startup_timeout_s, rules.caps) if rules.reads_offer else None
 
     def hear(self, method: str, params: RawParams) -> None:
         """A notification that belongs to no call. A connection without a reader passes on what lists changed, too."""

@@ -24,7 +24,7 @@ from mcp_gateway.wire import Raw, encode
 
 logger = logging.getLogger(__name__)
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Grows when the file's shape changes; other formats are not read."""
 
 
@@ -34,6 +34,7 @@ class _SavedPart(msgspec.Struct, frozen=True):
     problems: list[Problem]
     ttl_ms: int | None
     public: bool
+    digests: dict[str, str]
 
 
 class _SavedOffer(msgspec.Struct, frozen=True):
@@ -101,7 +102,12 @@ class Snapshot:
     def _part(self, server: str, saved: _SavedPart) -> Part:
         vetted = vet(saved.kind, server, saved.entries, self._caps)
         return Part(
-            saved.kind, vetted.entries, (*saved.problems, *vetted.problems), ttl_ms=saved.ttl_ms, public=saved.public
+            saved.kind,
+            vetted.entries,
+            (*saved.problems, *vetted.problems),
+            ttl_ms=saved.ttl_ms,
+            public=saved.public,
+            digests=saved.digests,
         )
 
     def _move_aside(self, error: Exception) -> None:
@@ -114,7 +120,12 @@ class Snapshot:
 def _saved(offer: Offer, fingerprint: str) -> _SavedOffer:
     parts = [
         _SavedPart(
-            part.kind, [Raw(encode(entry)) for entry in part.entries], list(part.problems), part.ttl_ms, part.public
+            part.kind,
+            [Raw(encode(entry)) for entry in part.entries],
+            list(part.problems),
+            part.ttl_ms,
+            part.public,
+            dict(part.digests),
         )
         for part in offer.parts
     ]

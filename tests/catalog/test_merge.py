@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from mcp_gateway.catalog import Catalog, Code, ExposeRules, Kind, ServerRules
+from mcp_gateway.catalog import Catalog, Code, ExposeRules, Kind, Prefix, ServerRules
 from mcp_gateway.wire import Raw
 
 from tests.catalog.offers import EMPTY_OBJECT, codes, exposed, listed, offer, tool
@@ -72,3 +72,16 @@ def test_resource_names_and_prompt_arguments_are_cleaned() -> None:
 def test_a_smaller_name_limit_is_kept() -> None:
     catalog = Catalog.build([offer("some-server", tools=["some_tool_name"])], expose=ExposeRules(max_name=16))
     assert len(exposed(catalog)[0]) == 16
+
+
+def test_a_withheld_tool_is_told_and_nobody_takes_its_name() -> None:
+    offers = [offer("a", tools=["read", "write"]), offer("b", tools=["read"])]
+    rules = {"a": ServerRules(withheld={"read": "changed since it was pinned"}, exclude=("write",))}
+    catalog = Catalog.build(offers, rules, ExposeRules(prefix=Prefix.NEVER))
+
+    assert exposed(catalog) == []
+    assert catalog.find(Kind.TOOL, "read") is None
+    assert [(item.code, item.server, item.text) for item in catalog.problems][-2:] == [
+        (Code.WITHHELD, "a", "changed since it was pinned"),
+        (Code.NAME_COLLISION, "b", "the tool name 'read' is taken; left out"),
+    ]

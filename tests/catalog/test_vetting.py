@@ -83,6 +83,36 @@ def test_a_long_description_is_cut_and_told(limit: int) -> None:
     assert codes(part) == [Code.TRUNCATED]
 
 
+@pytest.mark.parametrize(
+    "definition",
+    [
+        tool("a", title="é" * 500),
+        tool("a", annotations={"title": "é" * 500}),
+        tool("a", inputSchema={"type": "object", "properties": {"p": {"description": "é" * 500}}}),
+        tool("a", inputSchema={"type": "object", "anyOf": [{"title": "é" * 500}]}),
+    ],
+)
+def test_long_titles_and_inner_descriptions_are_cut_and_told(definition: dict[str, Any]) -> None:
+    part = read(Kind.TOOL, definition, caps=Caps(description_bytes=256))
+    assert len(encode(part.entries[0])) < 500
+    assert codes(part) == [Code.TRUNCATED]
+
+
+def test_data_of_a_schema_is_not_cut() -> None:
+    data = {"type": "object", "properties": {"p": {"default": {"title": "x " * 250}, "enum": ["y " * 250]}}}
+    part = read(Kind.TOOL, tool("a", inputSchema=data), caps=Caps(description_bytes=256))
+    assert loads(part.entries[0]["inputSchema"]) == data
+    assert part.problems == ()
+
+
+def test_a_digest_is_of_the_definition_as_received() -> None:
+    long, longer = (tool("a", description="x" * length, outputSchema={"title": "y"}) for length in (500, 501))
+    parts = [read(Kind.TOOL, definition, caps=Caps(description_bytes=256)) for definition in (long, longer)]
+    assert parts[0].entries == parts[1].entries
+    assert parts[0].digests["a"] != parts[1].digests["a"]
+    assert parts[0].digests == read(Kind.TOOL, long).digests
+
+
 def test_a_large_output_schema_goes_and_its_tool_stays() -> None:
     part = read(Kind.TOOL, tool("a", outputSchema={"type": "object", "title": "x" * 70_000}))
     assert "outputSchema" not in part.entries[0]

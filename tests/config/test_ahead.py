@@ -44,7 +44,6 @@ def test_protection_that_is_not_there_is_refused(tmp_path: Path, text: str, path
 @pytest.mark.parametrize(
     ("entry", "reason"),
     [
-        ("{command: a, trust: strict}", "strict is not in this version"),
         ("{url: 'https://a.example/mcp', auth: oauth}", "logging in with OAuth is not in this version"),
     ],
 )

@@ -2,7 +2,8 @@
 
 Run as a script: `moody_server.py FOLDER`. FOLDER/mood holds words, read anew for each
 message; FOLDER/received gets every message, a line each, and FOLDER/starts a line per
-start. Standard library only, so that it starts fast.
+start. FOLDER/tools.json, where there is one, is the list of tools. Standard library only, so
+that it starts fast.
 
     at the start   exits, sleeps (3.5 s before the first message is read), deaf (to SIGTERM and to the end of input)
     the era        modern_only (refuses initialize), refuses_602 (the probe), dies_on_probe, silent_on_probe,
@@ -54,6 +55,8 @@ def list_result(request: Message, now: set[str]) -> Message | None:
         return None
     if request["method"] != "tools/list":
         return {"result": {"resourceTemplates" if "templates" in request["method"] else kind: []}}
+    if (own := FOLDER / "tools.json").exists():
+        return {"result": {"tools": json.loads(own.read_text())}}
     page = int(request.get("params", {}).get("cursor", "0"))
     result: Message = {"tools": [tool(f"tool_{page}")]}
     if "grown" in now:

@@ -101,6 +101,12 @@ REQUIREMENTS: Final = {
     "profiles": ("a profile is a part of the whole at an address of its own", "ours: design, doors"),
     "profiles-hide": ("what a profile leaves out looks as if it were not there, whatever is asked", "ours"),
     "profiles-sessions": ("a session belongs to the profile it was opened under", "ours"),
+    "pins": ("a changed tool definition reaches nobody, whatever the door", "security facts: R-PIN-1"),
+    "pins-approve": ("an operator sees what changed, approves it, and it is offered", "security facts: R-PIN-1"),
+    "pins-strict": ("with trust: strict nothing is offered before it is approved", "security facts: R-PIN-1"),
+    "pins-off": ("with trust: off definitions change freely", "security facts: R-PIN-1"),
+    "pins-broken": ("a file of pins that cannot be read trusts nothing", "security facts: R-PIN-1"),
+    "caps": ("what a server says is cleaned and bounded, and what was cut is told", "security facts: R-POIS-1"),
     "same-ids": (
         "requests of one session with equal ids get their own answers",
         "https://github.com/modelcontextprotocol/python-sdk/issues/3060",

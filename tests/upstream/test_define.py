@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mcp_gateway.catalog.vetting import DEFAULT_CAPS, Caps
 from mcp_gateway.config import HttpServer, Server, SseServer, StdioServer
 from mcp_gateway.upstream.define import DISABLED_IN_FILE, define
 from mcp_gateway.upstream.definition import Definition, Isolation
@@ -35,8 +36,12 @@ def remote(**changes: Any) -> HttpServer:
     return HttpServer(**{**REMOTE, **changes})
 
 
-def defining(server: Server, path: str = "/nowhere", *, max_message_bytes: int = 1000) -> Definition:
-    return define("up", server, environ={"PATH": path}, max_message_bytes=max_message_bytes, choose=no_sandbox)
+def defining(
+    server: Server, path: str = "/nowhere", *, max_message_bytes: int = 1000, caps: Caps = DEFAULT_CAPS
+) -> Definition:
+    return define(
+        "up", server, environ={"PATH": path}, max_message_bytes=max_message_bytes, choose=no_sandbox, caps=caps
+    )
 
 
 @pytest.mark.parametrize(
@@ -85,6 +90,11 @@ def test_how_a_connection_is_kept_changes_the_settings_and_not_the_fingerprint(c
     before, after = defining(child()), defining(child(**changes))
     assert before.settings != after.settings
     assert before.fingerprint == after.fingerprint
+
+
+def test_changed_caps_change_the_settings() -> None:
+    assert defining(child()).settings != defining(child(), caps=Caps(tools=3)).settings
+    assert defining(child(), caps=Caps(tools=3)).rules.caps.tools == 3
 
 
 def test_a_changed_message_limit_changes_the_settings() -> None:

@@ -142,6 +142,33 @@ class Status(Open):
     config: FileStatus | None = Field(description="For callers with the scope admin.")
 
 
+class Withheld(Open):
+    """A tool definition that is not offered until it is approved, and what changed in it (docs/trust.md)."""
+
+    server: str
+    tool: str
+
+
+class Pins(BaseModel):
+    """What is withheld."""
+
+    pins: list[Withheld]
+
+
+class ApprovedTool(BaseModel):
+    """A definition that is offered again."""
+
+    server: str
+    tool: str
+    digest: str
+
+
+class Approved(BaseModel):
+    """What is offered again."""
+
+    approved: list[ApprovedTool]
+
+
 class CallRecord(BaseModel):
     """A call that has ended (docs/observability.md); of its arguments there is a digest at most."""
 

@@ -20,6 +20,7 @@ from mcp_gateway.errors import InvalidParams
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.observe.trace import HEADER, Trace
 from mcp_gateway.revisions import LATEST_LEGACY
+from mcp_gateway.security.pin_desk import PinDesk
 from mcp_gateway.security.principal import Principal
 from mcp_gateway.validation import reasons
 from mcp_gateway.wire import Malformed, Raw, RawParams, check, fields, loads
@@ -51,6 +52,7 @@ class Process:
     embed: Callable[[Principal, list[str]], Awaitable[Embedded]]
     reload: Callable[[], list[str]]
     calls: Callable[[int, str | None], list[dict[str, Any]]]
+    pins: PinDesk
 
 
 @dataclass(frozen=True, slots=True)

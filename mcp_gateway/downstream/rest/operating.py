@@ -7,8 +7,9 @@ from starlette.responses import JSONResponse, Response
 
 from mcp_gateway.downstream import views
 from mcp_gateway.downstream.rest.desk import Desk, queried
-from mcp_gateway.downstream.rest.requests import CacheQuery, Nothing
+from mcp_gateway.downstream.rest.requests import ApproveRequest, CacheQuery, Nothing
 from mcp_gateway.errors import BadConfig, UnknownName, UpstreamUnavailable, http_body
+from mcp_gateway.observe.pins import withheld
 
 
 async def restart(desk: Desk, request: Request) -> Response:
@@ -29,6 +30,22 @@ async def clear_cache(desk: Desk, request: Request) -> Response:
     if server is not None and not (server in desk.gateway.upstreams.names and desk.view(request).admits_server(server)):
         raise UnknownName("server", server)
     return JSONResponse({"removed": desk.process.cache.clear(server, query.older_than_s)})
+
+
+async def pins(desk: Desk, request: Request) -> Response:
+    """Tool definitions that are withheld, and what changed in them."""
+    desk.gateway.judge_all()
+    return JSONResponse({"pins": withheld(desk.process.pins.book)})
+
+
+async def approve_pins(desk: Desk, request: Request) -> Response:
+    """Offer these again; without tools all that are withheld of the server."""
+    body, _ = await desk.read(request, ApproveRequest)
+    desk.gateway.judge_all()
+    approved = desk.process.pins.approve(body.server, body.tools)
+    await desk.process.pins.save()
+    rows = [{"server": each.server, "tool": each.tool, "digest": each.seen.digest} for each in approved]
+    return JSONResponse({"approved": rows})
 
 
 async def reload(desk: Desk, request: Request) -> Response:

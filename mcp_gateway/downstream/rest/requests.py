@@ -107,6 +107,15 @@ class EmbeddingsRequest(Body):
     input: Text | Annotated[list[Text], Field(min_length=1, max_length=MAX_TEXTS)]
 
 
+class ApproveRequest(Body):
+    """Withheld tools to offer again."""
+
+    server: str = Field(description="The server, by its name in the configuration.")
+    tools: list[str] | dict[str, str] | None = Field(
+        default=None, description="Names, or {name: digest} to approve nothing but what was looked at. Default: all."
+    )
+
+
 class CallsQuery(Body):
     """How many calls to show; no more are in memory than the most."""
 

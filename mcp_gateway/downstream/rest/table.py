@@ -104,6 +104,17 @@ OPERATIONS: Final = (
         query=requests.CacheQuery,
         failures=(404,),
     ),
+    Operation("GET", "/pins", operating.pins, "Show withheld tool definitions.", answers.Pins, "admin"),
+    Operation(
+        "POST",
+        "/pins/approve",
+        operating.approve_pins,
+        "Offer withheld tools again.",
+        answers.Approved,
+        "admin",
+        body=requests.ApproveRequest,
+        failures=(404,),
+    ),
     Operation(
         "POST",
         "/reload",
