@@ -33,6 +33,7 @@ from mcp_gateway.errors import (
     INVALID_REQUEST,
     GatewayError,
     InternalError,
+    InvalidParams,
     RateLimited,
     RpcError,
     UpstreamProtocolError,
@@ -43,7 +44,7 @@ from mcp_gateway.gateway import Gateway
 from mcp_gateway.observe.trace import HEADER, Trace, at_work
 from mcp_gateway.revisions import CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL, LOG_LEVELS, is_modern
 from mcp_gateway.security.principal import LOCAL, Principal
-from mcp_gateway.wire import Malformed, loads
+from mcp_gateway.wire import Malformed, Raw, loads
 
 logger = logging.getLogger(__name__)
 
@@ -131,10 +132,7 @@ class Endpoint:
     async def _outcome(self, call: Call, sink: SdkSink) -> dict[str, Any] | MCPError:
         """The decoded result, or the error as a value: a task group would wrap a raised one."""
         try:
-            result: dict[str, Any] = loads(await self._gateway.route(call, sink))
-            return result
-        except Malformed:
-            error = to_rpc(UpstreamProtocolError("the upstream sent a number that no reader can hold"))
+            return _decoded(await self._gateway.route(call, sink))
         except RpcError as refused:
             error = refused.error
         except RateLimited as refusal:
@@ -147,10 +145,13 @@ class Endpoint:
             with at_work(call.trace):
                 logger.exception("endpoint.call_failed method=%s", call.method)
             error = to_rpc(InternalError("internal error"))
-        return MCPError(error["code"], error["message"], error.get("data"))
+        return _as_mcp(error)
 
     def _call(self, context: Context) -> Call:
+        """Raises MCPError (invalid_params): what every method has is not in the params as it must be."""
         params = dict(context.params or {})
+        if not isinstance(params.get("_meta", {}), dict | None):
+            raise _as_mcp(to_rpc(InvalidParams("params._meta must be an object")))
         client = self._client(context, params)
         trace = _trace(context, params)
         return Call(context.method, params, client, log_level=self._log_level(client, params), trace=trace)
@@ -276,6 +277,19 @@ class Endpoint:
         elif context.method not in SDK_NOTIFICATIONS:
             await self._gateway.notify(client, context.method, dict(context.params or {}))
         return result
+
+
+def _decoded(raw: Raw) -> dict[str, Any]:
+    """A result for the SDK, which encodes it anew. Raises UpstreamProtocolError: it is passed on unread until here."""
+    try:
+        result: dict[str, Any] = loads(raw)
+    except Malformed:
+        raise UpstreamProtocolError("the upstream sent a number that no reader can hold") from None
+    return result
+
+
+def _as_mcp(error: Mapping[str, Any]) -> MCPError:
+    return MCPError(error["code"], error["message"], error.get("data"))
 
 
 def _initialized(context: Context) -> bool:
