@@ -15,10 +15,10 @@ from mcp_gateway.catalog import ExposeRules, Filter, Order, Prefix, SchemaCompat
 from mcp_gateway.config import Config, ahead
 from mcp_gateway.config.doors import Key
 from mcp_gateway.config.dotted import subclass
+from mcp_gateway.directory import Surface
 from mcp_gateway.downstream.http import HttpRules
 from mcp_gateway.downstream.server import Transport
 from mcp_gateway.errors import BadConfig
-from mcp_gateway.gateway import Surface
 from mcp_gateway.llm import Settings
 from mcp_gateway.middleware.cache_rules import Caching
 from mcp_gateway.middleware.limits import CallLimits
