@@ -49,7 +49,6 @@ def http_rules(config: Config, host: str) -> HttpRules:
         allowed_origins=server.allowed_origins,
         base_path=server.base_path,
         max_body_bytes=limits.max_body,
-        max_sessions=limits.max_sessions,
     )
 
 

@@ -26,6 +26,7 @@ from mcp_gateway.call import UNSELECTED, Call, Client, Selection
 from mcp_gateway.catalog import Kind
 from mcp_gateway.downstream.identity import principal_of
 from mcp_gateway.downstream.inflight import InFlight
+from mcp_gateway.downstream.places import Places
 from mcp_gateway.downstream.selection import selection_of
 from mcp_gateway.downstream.sessions import Sessions
 from mcp_gateway.downstream.sink import SdkSink
@@ -72,6 +73,12 @@ LEGACY_ONLY: Final = frozenset({"resources/subscribe", "resources/unsubscribe", 
 _CLIENT: Final = "gateway_client"
 """The key under which a connection remembers its `Client`."""
 
+MAX_SESSIONS: Final = 1000
+"""Sessions open at once, unless the configuration says otherwise (our choice)."""
+
+PLACED: Final = frozenset({"sse"})
+"""Doors where a stream has its place before there is a session, and keeps it."""
+
 SUBSCRIBED_WITHIN_S: Final = 1.0
 """How long a listen waits for upstreams to confirm its resources; a slow one confirms later (our choice)."""
 
@@ -81,9 +88,17 @@ _request_numbers = count(1)
 class Endpoint:
     """One `mcp.server.lowlevel.Server` for all doors."""
 
-    def __init__(self, gateway: Gateway, sessions: Sessions, selection: Selection = UNSELECTED) -> None:
-        """`selection` is what clients get that ask for nothing else."""
+    def __init__(
+        self,
+        gateway: Gateway,
+        sessions: Sessions,
+        selection: Selection = UNSELECTED,
+        *,
+        max_sessions: int = MAX_SESSIONS,
+    ) -> None:
+        """`selection` is what clients get that ask for nothing else; `max_sessions` holds over all doors."""
         self._gateway = gateway
+        self.places = Places(max_sessions)
         self.selection = selection
         self._profiles: dict[str, str | None] = {}
         self._sessions = sessions
@@ -227,9 +242,13 @@ class Endpoint:
         connection.state[_CLIENT] = client
         self._profiles[key] = client.selection.profile
         if known is None:
+            if client.door not in PLACED:
+                self.places.enter()
             connection.exit_stack.callback(self._close_session, client)
 
     def _close_session(self, client: Client) -> None:
+        if client.door not in PLACED:
+            self.places.leave()
         self._profiles.pop(client.key, None)
         self._sessions.leave(client)
         self._gateway.release(client)
