@@ -118,6 +118,7 @@ def surface(config: Config, given: StickyNames) -> Surface:
                 exclude=tuple(server.tools.exclude),
                 rename=server.tools.rename,
                 describe=server.tools.describe,
+                named_elsewhere={"tools.timeout": server.tools.timeout, "cache.tools": server.cache.tools},
             )
             for name, server in config.servers.items()
         },

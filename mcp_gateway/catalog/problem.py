@@ -41,6 +41,8 @@ class Code(StrEnum):
     """`schema_compat: safe` changed or dropped a schema that hosts refuse."""
     BAD_HEADER = "bad_header"
     """An invalid `x-mcp-header`; the tool is not listed to 2026-07-28 clients."""
+    NO_SUCH_TOOL = "no_such_tool"
+    """The configuration names a tool in full that the server does not offer."""
 
 
 @dataclass(frozen=True, slots=True)
