@@ -188,7 +188,7 @@ class App:
             judge=self.pins.judge,
         )
         self.sessions = Sessions(self.gateway)
-        self.endpoint = Endpoint(self.gateway, self.sessions, selection)
+        self.endpoint = Endpoint(self.gateway, self.sessions, selection, max_sessions=config.limits.max_sessions)
         self.events.subscribe(self.sessions.hear)
         self.events.subscribe(self._cached.hear)
         self.events.subscribe(self._services.index.hear)

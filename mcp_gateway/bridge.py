@@ -133,11 +133,16 @@ def _header_text(value: Any) -> str:
 def incoming(raw: Raw, call: Call, up: Session) -> Raw:
     """The result in the caller's terms; bytes that need no change are not touched.
 
-    Raises UpstreamProtocolError when a modern result has a type that nothing here knows.
+    Raises UpstreamProtocolError when a modern result has a type that nothing here knows, or a member that has to be
+    read is not what its name says.
     """
-    if call.client.modern:
-        return raw if up.modern and "resultType" in _result(raw) else completed(raw, call.method)
-    return stripped(raw, call) if up.modern else raw
+    try:
+        if call.client.modern:
+            return raw if up.modern and "resultType" in _result(raw) else completed(raw, call.method)
+        return stripped(raw, call) if up.modern else raw
+    except Malformed:
+        server = call.route.server if call.route else None
+        raise UpstreamProtocolError(f"upstream {server!r} sent a result that cannot be read", server=server) from None
 
 
 def shaped(raw: Raw, call: Call) -> Raw:

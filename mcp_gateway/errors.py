@@ -224,7 +224,7 @@ class UpstreamRemoved(TryLater):
 
 
 class Busy(TryLater):
-    """A built-in tool does as much as it may, and its waiting line is full."""
+    """A built-in tool does as much as it may and its waiting line is full, or as many sessions are open as may be."""
 
     code = "busy"
 

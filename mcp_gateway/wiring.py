@@ -15,10 +15,11 @@ from mcp_gateway.catalog import Caps, ExposeRules, Filter, Order, Prefix, Schema
 from mcp_gateway.config import Config, ahead
 from mcp_gateway.config.doors import Key
 from mcp_gateway.config.dotted import subclass
+from mcp_gateway.directory import Surface
 from mcp_gateway.downstream.http import HttpRules
 from mcp_gateway.downstream.server import Transport
+from mcp_gateway.downstream.websocket import SocketRules
 from mcp_gateway.errors import BadConfig
-from mcp_gateway.gateway import Surface
 from mcp_gateway.llm import Settings
 from mcp_gateway.middleware.cache_rules import Caching
 from mcp_gateway.middleware.limits import CallLimits
@@ -50,7 +51,7 @@ def http_rules(config: Config, host: str) -> HttpRules:
         allowed_origins=server.allowed_origins,
         base_path=server.base_path,
         max_body_bytes=limits.max_body,
-        max_sessions=limits.max_sessions,
+        sockets=SocketRules(total=limits.max_sessions),
     )
 
 
@@ -128,6 +129,7 @@ def surface(config: Config, given: StickyNames) -> Surface:
                 exclude=tuple(server.tools.exclude),
                 rename=server.tools.rename,
                 describe=server.tools.describe,
+                named_elsewhere={"tools.timeout": server.tools.timeout, "cache.tools": server.cache.tools},
             )
             for name, server in config.servers.items()
         },

@@ -81,10 +81,15 @@ def test_structured_content_that_is_no_object_becomes_text_for_a_legacy_caller(s
     assert loads(incoming(raw, call(LATEST_LEGACY), NEW)) == {"content": [{"type": "text", "text": structured}]}
 
 
-@pytest.mark.parametrize("raw", [b'{"resultType":"vendor/x"}', b"[]", b"7"])
+@pytest.mark.parametrize("raw", [b'{"resultType":"vendor/x"}', b"[]", b"7", b'{"_meta":7}'])
 def test_a_result_no_caller_knows_is_a_protocol_error(raw: bytes) -> None:
     with pytest.raises(UpstreamProtocolError):
         incoming(Raw(raw), call(LATEST_LEGACY), NEW)
+
+
+def test_a_member_that_is_not_what_its_name_says_is_a_protocol_error() -> None:
+    with pytest.raises(UpstreamProtocolError):
+        incoming(Raw(b'{"_meta":"x"}'), call(LATEST_MODERN), OLD)
 
 
 @pytest.mark.parametrize(

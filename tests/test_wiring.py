@@ -105,6 +105,18 @@ def test_names_of_servers_that_are_gone_are_not_held(tmp_path: Path) -> None:
     assert view.servers["a"].prefix == "p"
 
 
+def test_tools_that_any_setting_of_a_server_names_can_be_missed(tmp_path: Path) -> None:
+    text = """
+mcpServers:
+  a:
+    command: a
+    tools: {include: ["*", i], exclude: [e], rename: {r: s}, describe: {d: "D."}, timeout: {t: 5}}
+    cache: {tools: [c, "get_*"]}
+"""
+    rules = surface(loaded(tmp_path, text), {}).servers["a"]
+    assert "".join(name for _, name in rules.unmatched(())) == "ierdtc"
+
+
 def test_a_servers_own_time_to_live_comes_before_the_common_one(tmp_path: Path) -> None:
     text = """
 mcpServers:

@@ -60,6 +60,9 @@ class Flights(Generic[M, T]):
     def __len__(self) -> int:
         return len(self._flights)
 
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._flights
+
     async def join(self, key: Hashable, member: M, work: Callable[[Sequence[M]], Awaitable[T]]) -> tuple[T, bool]:
         """Wait for the work under this key, starting it if need be: (outcome, whether it was ours).
 

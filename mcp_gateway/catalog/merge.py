@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from typing import Any, Final
 
 from mcp_gateway.catalog import instructions, text
@@ -156,6 +157,18 @@ class _Server:
                 self.note(Code.WITHHELD, name, self._rules.withheld[name])
             elif given is not None:
                 self.add_tool(name, given, entry)
+        self.note_unmatched()
+
+    def note_unmatched(self) -> None:
+        """Once the tools are known, a name in the configuration that none of them has is a mistake, or out of date."""
+        if all(part.kind is not Kind.TOOL for part in self._offer.parts):
+            return
+        offered = [loads(entry["name"]) for entry in self._offer.tools]
+        left_out = [problem.name for problem in self._offer.problems if problem.name is not None]
+        for setting, name in self._rules.unmatched({*offered, *left_out}):
+            close = get_close_matches(name, offered, n=1)
+            hint = f"; did you mean {text.printable(close[0])!r}?" if close else ""
+            self.note(Code.NO_SUCH_TOOL, name, f"{setting} names a tool that the server does not have{hint}")
 
     def wanted(self, name: str) -> str:
         return self._rules.rename.get(name, name)
@@ -184,7 +197,7 @@ class _Server:
 
     def describe(self, name: str, entry: Entry) -> None:
         """Put the user's own description in, or look into the server's."""
-        own = self._rules.describe.get(self.wanted(name))
+        own = self._rules.describe.get(name)
         if own is not None:
             entry["description"] = Raw(encode(own))
         elif "description" in entry:

@@ -45,6 +45,8 @@ class Code(StrEnum):
     """Not offered: the definition is not the one that was approved or first seen (`trust`)."""
     BAD_HEADER = "bad_header"
     """An invalid `x-mcp-header`; the tool is not listed to 2026-07-28 clients."""
+    NO_SUCH_TOOL = "no_such_tool"
+    """The configuration names a tool in full that the server does not offer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ The composition root fills them from the configuration; this room never sees a `
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -19,6 +20,8 @@ MIN_MAX_NAME: Final = 16
 
 DEFAULT_FRESHNESS: Final = Freshness(ttl_ms=10_000, public=False)
 """Our choice: short, since a catalog still grows while servers connect."""
+
+_GLOB: Final = re.compile(r"[*?\[]")
 
 StickyNames = Mapping[tuple[Kind, str, str], str]
 """(kind, server, name after renaming) -> the exposed name it was given once."""
@@ -48,9 +51,10 @@ class SchemaCompat(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ServerRules:
-    """One server's entry. Globs match upstream names; `describe` is keyed by the name after renaming.
+    """One server's entry. Globs and keys are the upstream's own names.
 
-    `withheld` are the server's tools, by their own names, that are not trusted as they are offered now, and why.
+    `withheld` are tools that are not trusted as they are offered now, and why. `named_elsewhere` are the names in
+    settings that other rooms act on, by setting; they are only looked at for tools that nobody has.
     """
 
     prefix: str | None = None
@@ -59,11 +63,24 @@ class ServerRules:
     rename: Mapping[str, str] = field(default_factory=dict)
     describe: Mapping[str, str] = field(default_factory=dict)
     withheld: Mapping[str, str] = field(default_factory=dict)
+    named_elsewhere: Mapping[str, Collection[str]] = field(default_factory=dict)
 
     def admits(self, tool: str) -> bool:
         """Whether a tool passes `include` and `exclude`; an empty `include` admits all."""
         included = not self.include or any(fnmatchcase(tool, glob) for glob in self.include)
         return included and not any(fnmatchcase(tool, glob) for glob in self.exclude)
+
+    def unmatched(self, tools: Collection[str]) -> Iterator[tuple[str, str]]:
+        """(setting, name) for each tool named in full that is not among `tools`; a glob may match nothing."""
+        settings: dict[str, Collection[str]] = {
+            "tools.include": self.include,
+            "tools.exclude": self.exclude,
+            "tools.rename": self.rename,
+            "tools.describe": self.describe,
+            **self.named_elsewhere,
+        }
+        for setting, names in settings.items():
+            yield from ((setting, name) for name in names if name not in tools and not _GLOB.search(name))
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ class ToolRules(Section):
         default={}, description="The server's own name of a tool -> the name to offer it under."
     )
     describe: dict[str, Text] = Field(
-        default={}, description="Offered name (after rename) -> description to show instead."
+        default={}, description="The server's own name of a tool -> description to show instead."
     )
     timeout: dict[str, Seconds] = Field(
         default={}, description="The server's own name of a tool -> its deadline in seconds."

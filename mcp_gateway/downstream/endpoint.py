@@ -26,6 +26,7 @@ from mcp_gateway.call import UNSELECTED, Call, Client, Selection
 from mcp_gateway.catalog import Kind
 from mcp_gateway.downstream.identity import principal_of
 from mcp_gateway.downstream.inflight import InFlight
+from mcp_gateway.downstream.places import Places
 from mcp_gateway.downstream.selection import selection_of
 from mcp_gateway.downstream.sessions import Sessions
 from mcp_gateway.downstream.sink import SdkSink
@@ -33,6 +34,7 @@ from mcp_gateway.errors import (
     INVALID_REQUEST,
     GatewayError,
     InternalError,
+    InvalidParams,
     RateLimited,
     RpcError,
     UpstreamProtocolError,
@@ -43,7 +45,7 @@ from mcp_gateway.gateway import Gateway
 from mcp_gateway.observe.trace import HEADER, Trace, at_work
 from mcp_gateway.revisions import CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL, LOG_LEVELS, is_modern
 from mcp_gateway.security.principal import LOCAL, Principal
-from mcp_gateway.wire import Malformed, loads
+from mcp_gateway.wire import Malformed, Raw, loads
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +73,12 @@ LEGACY_ONLY: Final = frozenset({"resources/subscribe", "resources/unsubscribe", 
 _CLIENT: Final = "gateway_client"
 """The key under which a connection remembers its `Client`."""
 
+MAX_SESSIONS: Final = 1000
+"""Sessions open at once, unless the configuration says otherwise (our choice)."""
+
+PLACED: Final = frozenset({"sse"})
+"""Doors where a stream has its place before there is a session, and keeps it."""
+
 SUBSCRIBED_WITHIN_S: Final = 1.0
 """How long a listen waits for upstreams to confirm its resources; a slow one confirms later (our choice)."""
 
@@ -80,9 +88,17 @@ _request_numbers = count(1)
 class Endpoint:
     """One `mcp.server.lowlevel.Server` for all doors."""
 
-    def __init__(self, gateway: Gateway, sessions: Sessions, selection: Selection = UNSELECTED) -> None:
-        """`selection` is what clients get that ask for nothing else."""
+    def __init__(
+        self,
+        gateway: Gateway,
+        sessions: Sessions,
+        selection: Selection = UNSELECTED,
+        *,
+        max_sessions: int = MAX_SESSIONS,
+    ) -> None:
+        """`selection` is what clients get that ask for nothing else; `max_sessions` holds over all doors."""
         self._gateway = gateway
+        self.places = Places(max_sessions)
         self.selection = selection
         self._profiles: dict[str, str | None] = {}
         self._sessions = sessions
@@ -131,10 +147,7 @@ class Endpoint:
     async def _outcome(self, call: Call, sink: SdkSink) -> dict[str, Any] | MCPError:
         """The decoded result, or the error as a value: a task group would wrap a raised one."""
         try:
-            result: dict[str, Any] = loads(await self._gateway.route(call, sink))
-            return result
-        except Malformed:
-            error = to_rpc(UpstreamProtocolError("the upstream sent a number that no reader can hold"))
+            return _decoded(await self._gateway.route(call, sink))
         except RpcError as refused:
             error = refused.error
         except RateLimited as refusal:
@@ -147,10 +160,13 @@ class Endpoint:
             with at_work(call.trace):
                 logger.exception("endpoint.call_failed method=%s", call.method)
             error = to_rpc(InternalError("internal error"))
-        return MCPError(error["code"], error["message"], error.get("data"))
+        return _as_mcp(error)
 
     def _call(self, context: Context) -> Call:
+        """Raises MCPError (invalid_params): what every method has is not in the params as it must be."""
         params = dict(context.params or {})
+        if not isinstance(params.get("_meta", {}), dict | None):
+            raise _as_mcp(to_rpc(InvalidParams("params._meta must be an object")))
         client = self._client(context, params)
         trace = _trace(context, params)
         return Call(context.method, params, client, log_level=self._log_level(client, params), trace=trace)
@@ -226,9 +242,13 @@ class Endpoint:
         connection.state[_CLIENT] = client
         self._profiles[key] = client.selection.profile
         if known is None:
+            if client.door not in PLACED:
+                self.places.enter()
             connection.exit_stack.callback(self._close_session, client)
 
     def _close_session(self, client: Client) -> None:
+        if client.door not in PLACED:
+            self.places.leave()
         self._profiles.pop(client.key, None)
         self._sessions.leave(client)
         self._gateway.release(client)
@@ -276,6 +296,19 @@ class Endpoint:
         elif context.method not in SDK_NOTIFICATIONS:
             await self._gateway.notify(client, context.method, dict(context.params or {}))
         return result
+
+
+def _decoded(raw: Raw) -> dict[str, Any]:
+    """A result for the SDK, which encodes it anew. Raises UpstreamProtocolError: it is passed on unread until here."""
+    try:
+        result: dict[str, Any] = loads(raw)
+    except Malformed:
+        raise UpstreamProtocolError("the upstream sent a number that no reader can hold") from None
+    return result
+
+
+def _as_mcp(error: Mapping[str, Any]) -> MCPError:
+    return MCPError(error["code"], error["message"], error.get("data"))
 
 
 def _initialized(context: Context) -> bool:

@@ -31,7 +31,7 @@ from mcp_gateway.downstream.screen import Screen
 from mcp_gateway.downstream.selection import Selecting
 from mcp_gateway.downstream.websocket import PATH as WEBSOCKET
 from mcp_gateway.downstream.websocket import SocketRules, WebSocketDoor
-from mcp_gateway.errors import Forbidden, http_body, to_http
+from mcp_gateway.errors import Busy, Forbidden, http_body, to_http
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.security.policy import check_whole
 from mcp_gateway.wire import encode
@@ -53,7 +53,6 @@ class HttpRules:
     allowed_origins: tuple[str, ...] = ()
     base_path: str = ""
     max_body_bytes: int = 4 * 1024 * 1024
-    max_sessions: int = 1000
     session_idle_s: float = 1800.0
     sockets: SocketRules = field(default_factory=SocketRules)
 
@@ -84,14 +83,14 @@ def http_app(
     manager = StreamableHTTPSessionManager(
         app=endpoint.server,
         max_request_body_size=rules.max_body_bytes + _RENAMING_BYTES,
-        max_sessions=rules.max_sessions,
+        max_sessions=endpoint.places.limit,
         session_idle_timeout=rules.session_idle_s,
     )
     sse = SseServerTransport("/messages/", max_request_body_size=rules.max_body_bytes + _RENAMING_BYTES)
     screened = partial(Screen, max_body_bytes=rules.max_body_bytes)
-    mcp = Selecting(screened(manager.handle_request, needs_session=True), endpoint)
+    mcp = Selecting(screened(manager.handle_request, places=endpoint.places), endpoint)
     metadata = entry.resource.routes() if entry.resource is not None else []
-    sockets = WebSocketDoor(gateway, endpoint, rules.sockets, rules.max_sessions, entry.authentication.renewed)
+    sockets = WebSocketDoor(gateway, endpoint, rules.sockets, entry.authentication.renewed)
     app = Starlette(
         routes=_under(
             rules.base_path,
@@ -148,6 +147,14 @@ class _Asgi:
 
 def _sse_door(endpoint: Endpoint, sse: SseServerTransport) -> ASGIApp:
     async def door(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            with endpoint.places.place():
+                await serve(scope, receive, send)
+        except Busy as full:
+            status, body = to_http(full)
+            await JSONResponse(body, status)(scope, receive, send)
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         async with sse.connect_sse(scope, receive, send) as (incoming, outgoing):
             # The loop of the handshake era: on this transport there is no other (protocol facts, trap 2).
             await serve_loop(endpoint.server, incoming, outgoing, lifespan_state=None)

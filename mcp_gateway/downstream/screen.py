@@ -7,7 +7,7 @@ it is anything else: 4xx, never a fault of the server.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 from mcp_types import JSONRPCMessage, JSONRPCNotification, JSONRPCRequest
 from starlette.datastructures import Headers
@@ -18,8 +18,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mcp_gateway.downstream.aliases import Aliases
 from mcp_gateway.downstream.body import read_body, replay
 from mcp_gateway.downstream.intake import Refused, read_message, too_large
-from mcp_gateway.errors import INVALID_REQUEST, InvalidParams, MessageTooLarge, http_body
-from mcp_gateway.wire import Raw, RequestId, encode, fields
+from mcp_gateway.downstream.places import Places
+from mcp_gateway.errors import INVALID_REQUEST, Busy, InvalidParams, MessageTooLarge, http_body, to_http, to_rpc
+from mcp_gateway.wire import Raw, RequestId, encode, error_reply, fields
 
 SESSION_HEADER = "mcp-session-id"
 
@@ -27,20 +28,20 @@ SESSION_HEADER = "mcp-session-id"
 class Screen:
     """ASGI: one door of the SDK behind the checks; requests that are no POST pass.
 
-    Where those belong to a session (`needs_session`), one without is a probe: hosts that look for a login ask
+    Where sessions are opened (in `places`), such a request without one is a probe: hosts that look for a login ask
     like that and want to hear 405 (2025-11-25, basic/transports: "or else return HTTP 405").
     """
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int, *, needs_session: bool = False) -> None:
+    def __init__(self, app: ASGIApp, max_body_bytes: int, *, places: Places | None = None) -> None:
         self._app = app
         self._max_body_bytes = max_body_bytes
-        self._needs_session = needs_session
+        self._places = places
         self._aliases = Aliases()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
         if scope["method"] != "POST":
-            if self._needs_session and SESSION_HEADER not in headers:
+            if self._places is not None and SESSION_HEADER not in headers:
                 await _no_stream(scope, receive, send)
             else:
                 await self._app(scope, receive, send)
@@ -65,8 +66,12 @@ class Screen:
     async def _pass(
         self, message: JSONRPCMessage, body: bytes, session: str | None, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Three cases: 1. no session: nothing to mix up; 2. a request: an alias; 3. a cancellation: the alias meant."""
-        if session is None:
+        """Four cases: 1. a new session: its place; 2. none: nothing to mix up; 3. a request: an alias; 4. a
+        cancellation: the alias meant.
+        """
+        if session is None and self._places is not None and _opens(message):
+            await self._open(message, body, self._places, scope, receive, send)
+        elif session is None:
             await self._app(scope, replay(body, receive), send)
         elif isinstance(message, JSONRPCRequest):
             await self._pass_request(message.id, body, session, scope, receive, send)
@@ -74,6 +79,18 @@ class Screen:
             if isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
                 body = self._cancellation(message.params or {}, body, session)
             await self._app(scope, replay(body, receive), send)
+
+    async def _open(
+        self, opening: JSONRPCRequest, body: bytes, places: Places, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """The place is held until the answer is out; an open session has taken one of its own by then."""
+        try:
+            with places.place():
+                await self._app(scope, replay(body, receive), send)
+        except Busy as full:
+            status, _ = to_http(full)
+            reply = error_reply(opening.id, encode(to_rpc(full)))
+            await Response(reply, status, media_type="application/json")(scope, receive, send)
 
     async def _pass_request(
         self, id: RequestId, body: bytes, session: str, scope: Scope, receive: Receive, send: Send
@@ -99,6 +116,10 @@ class Screen:
             return body
         renamed = {**fields(fields(body)["params"]), "requestId": alias_id}
         return encode({**fields(body), "params": Raw(encode(renamed))})
+
+
+def _opens(message: JSONRPCMessage) -> TypeGuard[JSONRPCRequest]:
+    return isinstance(message, JSONRPCRequest) and message.method == "initialize"
 
 
 async def _no_stream(scope: Scope, receive: Receive, send: Send) -> None:

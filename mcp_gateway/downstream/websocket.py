@@ -40,18 +40,18 @@ class SocketRules(ConnectionRules):
     sockets: int = 64
     """Open sockets of one principal (our choice)."""
 
+    total: int = 1000
+    """Open sockets of all of them (`limits.max_sessions`)."""
+
 
 class WebSocketDoor:
     """All open sockets."""
 
-    def __init__(
-        self, gateway: Gateway, endpoint: Endpoint, rules: SocketRules, max_sockets: int, renewed: Renew
-    ) -> None:
-        """`max_sockets` are open at once, whoever opened them. `renewed` is of the authentication before the door."""
+    def __init__(self, gateway: Gateway, endpoint: Endpoint, rules: SocketRules, renewed: Renew) -> None:
+        """`renewed` is of the authentication before the door."""
         self._gateway = gateway
         self._endpoint = endpoint
         self._rules = rules
-        self._max_sockets = max_sockets
         self._renewed = renewed
         self._open: Counter[str] = Counter()
 
@@ -85,7 +85,7 @@ class WebSocketDoor:
     @contextmanager
     def _counted(self, principal: str) -> Iterator[bool]:
         """Whether there is room for one more."""
-        has_room = self._open[principal] < self._rules.sockets and self._open.total() < self._max_sockets
+        has_room = self._open[principal] < self._rules.sockets and self._open.total() < self._rules.total
         self._open[principal] += 1
         try:
             yield has_room

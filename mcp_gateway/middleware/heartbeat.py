@@ -99,9 +99,9 @@ def _just_above(progress: float) -> float:
 
 
 def _number(value: object) -> float | None:
-    """A progress value as a number; None when it is none."""
+    """A progress value as a number; None when it is none, or too large for one."""
     try:
         plain = loads(value) if isinstance(value, Raw) else value
-    except Malformed:
+        return float(plain) if isinstance(plain, int | float) else None
+    except (Malformed, OverflowError):
         return None
-    return float(plain) if isinstance(plain, int | float) else None

@@ -62,6 +62,7 @@ class MCPAgent:
     `reason` says in words why the upstream is not ready, for operators: a child's last words may be in it, which the
     errors of calls do without. `since` is the epoch second of the last change of state.
     `session` is what the last handshake agreed on, also while there is no connection.
+    `connection` says whose it is, as `Definition.connection`.
     """
 
     def __init__(
@@ -69,13 +70,14 @@ class MCPAgent:
     ) -> None:
         """`capabilities` are declared to a legacy upstream; a modern one hears them with each request."""
         self.name = definition.name
+        self.connection = definition.connection
+        self.capabilities = capabilities
         self.rules = definition.rules
         self.lifecycle = Lifecycle(definition.rules.restart)
         self.session: Session | None = None
         self.reason: str | None = None
         self.since = time.time()
         self.failures: dict[str, int] = {}
-        self._capabilities = capabilities
         self._watcher = watcher
         self._approach = Approach(definition, memory)
         self._bell = Bell()
@@ -142,6 +144,10 @@ class MCPAgent:
         """Raises RpcError when the upstream refuses; one that is down has nothing to end."""
         await self.wishes.unsubscribe(uri)
 
+    def take_over(self, other: MCPAgent) -> None:
+        """Ask, on every connection to come, for what another agent asked for: it kept this connection before."""
+        self.wishes.uris |= other.wishes.uris
+
     async def set_log_level(self, level: str) -> None:
         """The mildest level any client wants; legacy upstreams are told, modern ones hear it per request."""
         await self.wishes.set_log_level(level)
@@ -151,7 +157,7 @@ class MCPAgent:
     async def run(self) -> None:
         """Keep the connection until cancelled; nothing an upstream does ends this."""
         try:
-            if not self.rules.lazy:
+            if not self.rules.lazy or self.subscribed:
                 self.lifecycle.next_attempt_s = time.monotonic()
             while True:
                 await self._until_attempt_is_due()
@@ -177,10 +183,10 @@ class MCPAgent:
             await self._bell.heard(wait_s)
 
     def _until_next_attempt_s(self) -> float | None:
-        """None when only use will cause one. A lazy upstream is not even dialled again unless a call waits."""
+        """None when only use will cause one. A lazy upstream that nobody uses is not even dialled again."""
         wait_s = self.lifecycle.next_attempt_s - time.monotonic()
-        unwanted = self.rules.lazy and self.state is not State.CONNECTING and not self.slots.in_flight
-        return None if math.isinf(wait_s) or unwanted else wait_s
+        in_use = self.state is State.CONNECTING or self.slots.in_flight or self.subscribed
+        return None if math.isinf(wait_s) or (self.rules.lazy and not in_use) else wait_s
 
     async def _one_life(self) -> None:
         """From an attempt to connect to the end of that connection."""
@@ -213,7 +219,7 @@ class MCPAgent:
 
     async def _open(self, dispatcher: Dispatcher, group: anyio.abc.TaskGroup) -> tuple[Link, Service]:
         """Agree on a session, and read the offer."""
-        session = await handshake(dispatcher, self._approach.era, self._capabilities)
+        session = await handshake(dispatcher, self._approach.era, self.capabilities)
         self._approach.agreed(session)
         self.session = session
         link = Link(dispatcher, session)

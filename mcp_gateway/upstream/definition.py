@@ -54,7 +54,8 @@ class Definition:
     good. `settings` covers all that a connection is made and kept by: while it is the same, nothing
     needs a restart. `fallback` is a second way to dial, for a server that only speaks HTTP+SSE.
     `disabled` says why the upstream is not to be started, None when it is. `transport` is stdio,
-    http or sse.
+    http or sse. `connection` is what the users of an own connection have in common, None for the one
+    that everybody shares.
     """
 
     name: str
@@ -66,3 +67,4 @@ class Definition:
     fallback: Dial | None = None
     isolation: Isolation = Isolation.SHARED
     disabled: str | None = None
+    connection: str | None = None

@@ -59,6 +59,7 @@ class MCPAgentManager:
         self._shared: dict[str, Kept] = {}
         self._pool = Pool(self._start, max_pooled)
         self._disabled: dict[str, str] = {}
+        self._log_level: str | None = None
         self._group: anyio.abc.TaskGroup | None = None
         self._changed = anyio.Event()
 
@@ -80,12 +81,15 @@ class MCPAgentManager:
             {name: item.disabled for name, item in wanted.items() if item.disabled is not None},
         )
         self._order = list(wanted)
-        for name, kept in list(self._shared.items()):
-            self._end_unless_same(kept, wanted.get(name))
+        ended = [kept for name, kept in self._shared.items() if not _goes_on(kept.definition, wanted.get(name))]
+        for kept in ended:
+            self._end(kept, wanted.get(kept.definition.name))
         self.offers = {name: self.offers[name] for name in wanted if name in self.offers and name not in self._disabled}
         for name, definition in wanted.items():
             if name not in self._shared and definition.disabled is None:
                 self._shared[name] = self._start(self._known(definition), UNION)
+        for kept in ended:
+            self._succeed(kept)
         for name in self._disabled.keys() - disabled.keys():
             self._events.publish(ServerStateChanged(name, State.DISABLED, self._disabled[name]))
         self._notice()
@@ -96,20 +100,27 @@ class MCPAgentManager:
             return definition
         return replace(definition, rules=replace(definition.rules, lazy=False))
 
-    def _end_unless_same(self, kept: Kept, wanted: Definition | None) -> None:
+    def _end(self, kept: Kept, wanted: Definition | None) -> None:
         name = kept.definition.name
-        if wanted is not None and wanted.disabled is None and wanted.settings == kept.definition.settings:
-            return
         del self._shared[name]
-        self._pool.end(name)
         kept.end()
         if wanted is None or wanted.fingerprint != kept.definition.fingerprint:
             self.offers.pop(name, None)
+
+    def _succeed(self, old: Kept) -> None:
+        """The connections of an upstream that has ended: they go on with its successor, or they end too."""
+        name = old.definition.name
+        if (successor := self._shared.get(name)) is None:
+            self._pool.end(name)
+        else:
+            successor.agent.take_over(old.agent)
+            self._pool.renew(successor)
 
     def _start(self, definition: Definition, capabilities: Mapping[str, Any]) -> Kept:
         assert self._group is not None, "the manager runs"
         memory = self._eras.entry(definition.fingerprint)
         agent = MCPAgent(definition, watcher=self, memory=memory, capabilities=capabilities)
+        agent.wishes.log_level = self._log_level
         kept = Kept(definition, agent)
         with apart():
             self._group.start_soon(kept.run, name=f"upstream {definition.name}")
@@ -125,15 +136,29 @@ class MCPAgentManager:
         """The agent whose connection this client's calls use (design, decision 6). Raises UnknownName, UpstreamBusy."""
         return self._pool.agent_for(self._kept(server), client)
 
+    def agent_of(self, server: str, connection: str | None) -> MCPAgent | None:
+        """Who keeps a connection (`MCPAgent.connection`) just now; None when nobody does."""
+        if connection is not None:
+            return self._pool.find(server, connection)
+        kept = self._shared.get(server)
+        return None if kept is None else kept.agent
+
     def release(self, client: Client) -> None:
         """The client's session has ended: what it had to itself is closed."""
         self._pool.release(client)
 
     def reconnect(self, server: str) -> None:
         """Replace every connection to an upstream at once. Raises UnknownName."""
-        agent = self.agent(server)
-        self._pool.end(server)
-        agent.reconnect()
+        kept = self._kept(server)
+        self._pool.renew(kept)
+        kept.agent.reconnect()
+
+    async def set_log_level(self, level: str) -> None:
+        """The mildest level any client wants: told to every connection, and to those to come."""
+        self._log_level = level
+        async with anyio.create_task_group() as group:
+            for agent in self.connections:
+                group.start_soon(agent.set_log_level, level)
 
     def _kept(self, server: str) -> Kept:
         kept = self._shared.get(server)
@@ -227,6 +252,11 @@ class MCPAgentManager:
     def _notice(self) -> None:
         self._changed.set()
         self._changed = anyio.Event()
+
+
+def _goes_on(definition: Definition, wanted: Definition | None) -> bool:
+    """Whether nothing has changed that a connection is made and kept by."""
+    return wanted is not None and wanted.disabled is None and wanted.settings == definition.settings
 
 
 def _plain(value: Any) -> Any:

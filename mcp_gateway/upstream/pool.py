@@ -7,8 +7,9 @@ Own connections are dialled by their first call and are never listed.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 
@@ -56,17 +57,25 @@ class Pool:
         if own is None:
             if not self._has_room():
                 return _without_room(shared)
-            own = self._start(_own(shared.definition, key), client.capabilities)
-            own.agent.wishes.log_level = shared.agent.wishes.log_level
-            self._kept[shared.definition.name, key] = own
+            own = self._start_own(shared, key, client.capabilities)
         return own.agent
 
+    def find(self, server: str, key: str) -> MCPAgent | None:
+        """The agent of an own connection, while there is one."""
+        kept = self._kept.get((server, key))
+        return None if kept is None else kept.agent
+
+    def _start_own(self, shared: Kept, key: str, capabilities: Mapping[str, Any]) -> Kept:
+        own = self._kept[shared.definition.name, key] = self._start(_own(shared.definition, key), capabilities)
+        return own
+
     def _has_room(self) -> bool:
-        """Agents that nobody used for long and that are not connected make room."""
+        """Agents that nobody used for long and that are not connected make room; a subscription is a use."""
         before_s = time.monotonic() - POOLED_IDLE_S
         for key, kept in list(self._kept.items()):
             agent = kept.agent
-            if agent.link is None and not agent.slots.in_flight and agent.last_used_monotonic_s < before_s:
+            in_use = agent.link is not None or agent.slots.in_flight or agent.subscribed
+            if not in_use and agent.last_used_monotonic_s < before_s:
                 self._kept.pop(key).end()
         return len(self._kept) < self._limit
 
@@ -85,8 +94,19 @@ class Pool:
         for key in [key for key in self._kept if key[0] == server]:
             self._kept.pop(key).end()
 
+    def renew(self, shared: Kept) -> None:
+        """The upstream's connections are to be replaced: by the next call, at once where there are subscriptions."""
+        for (server, key), old in list(self._kept.items()):
+            if server != shared.definition.name:
+                continue
+            self._kept.pop((server, key)).end()
+            if old.agent.subscribed:
+                self._start_own(shared, key, old.agent.capabilities).agent.take_over(old.agent)
+
     def forget(self, agent: MCPAgent) -> None:
         """Its connection was closed for want of use; the next call starts another."""
+        if agent.subscribed:
+            return
         for key in [key for key, kept in self._kept.items() if kept.agent is agent]:
             self._kept.pop(key).end()
 
@@ -117,7 +137,8 @@ def _own(definition: Definition, key: str) -> Definition:
     idle_stop_s = definition.rules.idle_stop_s
     if not key.startswith(_SESSION):
         idle_stop_s = POOLED_IDLE_S if idle_stop_s is None else idle_stop_s
-    return replace(definition, rules=replace(definition.rules, lazy=True, idle_stop_s=idle_stop_s, reads_offer=False))
+    rules = replace(definition.rules, lazy=True, idle_stop_s=idle_stop_s, reads_offer=False)
+    return replace(definition, rules=rules, connection=key)
 
 
 def _without_room(shared: Kept) -> MCPAgent:

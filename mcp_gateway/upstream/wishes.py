@@ -37,11 +37,11 @@ class Wishes:
         self.uris.add(uri)
         try:
             await self._line.call(lambda link, _: self._subscribe(link, uri))
-        except RpcError:
-            self.uris.discard(uri)
-            raise
         except GatewayError as failure:
             logger.info("upstream.subscription_waits name=%s reason=%s", failure.server, failure.code)
+        except BaseException:  # it was refused, or nobody waits for it any more
+            self.uris.discard(uri)
+            raise
 
     async def unsubscribe(self, uri: str) -> None:
         """See `MCPAgent.unsubscribe`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from mcp_gateway.catalog import Catalog, Code, ExposeRules, Kind, Prefix, ServerRules
 from mcp_gateway.wire import Raw
@@ -40,10 +42,39 @@ def test_globs_choose_tools_by_upstream_name(rules: ServerRules, expected: list[
     assert exposed(catalog, Kind.PROMPT) == ["s__p"]
 
 
-def test_the_users_description_is_found_by_the_new_name() -> None:
-    rules = {"s": ServerRules(rename={"a": "b"}, describe={"b": "Mine.", "a": "wrong"})}
+def test_the_users_description_is_found_by_the_servers_own_name() -> None:
+    rules = {"s": ServerRules(rename={"a": "b"}, describe={"a": "Mine."})}
     (shown,) = listed(Catalog.build([offer("s", tools=[tool("a", description="Theirs.")])], rules))
     assert shown == {"name": "s__b", "description": "Mine.", "inputSchema": EMPTY_OBJECT}
+
+
+def test_a_name_in_the_rules_that_no_tool_has_is_told() -> None:
+    rules = ServerRules(
+        include=("get_*", "delete"),
+        exclude=("no_[x]", "lis"),
+        rename={"list": "all", "make": "new"},
+        describe={"all": "Everything."},
+        named_elsewhere={"tools.timeout": {"list": 5.0, "expotr": 60.0}, "cache.tools": ("get_?",)},
+    )
+    problems = Catalog.build([offer("s", tools=["list", "export"])], {"s": rules}).problems
+    assert {problem.code for problem in problems} == {Code.NO_SUCH_TOOL}
+    assert [(problem.text.split()[0], problem.name, problem.text.partition("; ")[2]) for problem in problems] == [
+        ("tools.include", "delete", ""),
+        ("tools.exclude", "lis", "did you mean 'list'?"),
+        ("tools.rename", "make", ""),
+        ("tools.describe", "all", ""),
+        ("tools.timeout", "expotr", "did you mean 'export'?"),
+    ]
+
+
+def test_no_name_is_missed_before_the_tools_are_known() -> None:
+    unread = replace(offer("s", prompts=["p"]), parts=offer("s", prompts=["p"]).parts[1:])
+    assert Catalog.build([unread], {"s": ServerRules(exclude=("a",))}).problems == ()
+
+
+def test_a_tool_that_was_left_out_is_not_missed_too() -> None:
+    rules = {"s": ServerRules(exclude=("bad",))}
+    assert codes(Catalog.build([offer("s", tools=[{"name": "bad"}])], rules)) == [Code.BAD_SCHEMA]
 
 
 def test_the_servers_own_tools_may_be_mentioned() -> None:

@@ -16,7 +16,7 @@ async def door(
     home: House, *, base_path: str = "", max_sessions: int = 1000, ping_s: float = 20.0, **limits: float
 ) -> AsyncIterator[Served]:
     """`limits` are those of `SocketRules`."""
-    rules = HttpRules(base_path=base_path, max_sessions=max_sessions, sockets=SocketRules(**limits))  # type: ignore[arg-type]  # they fit
+    rules = HttpRules(base_path=base_path, sockets=SocketRules(total=max_sessions, **limits))  # type: ignore[arg-type]  # they fit
     app = home.app
     async with served(http_app(app.gateway, app.endpoint, rules, app.process, app.access), ping_s=ping_s) as doors:
         yield doors

@@ -77,7 +77,7 @@ async def test_a_sign_of_life_increases_whatever_came_before() -> None:
     assert listener.heard[1] > listener.heard[0]
 
 
-@pytest.mark.parametrize("report", [b'"half"', b"null", b"1e999"])
+@pytest.mark.parametrize("report", [b'"half"', b"null", b"1e999", b"1" + 400 * b"0"])
 async def test_progress_that_is_no_number_confuses_nothing(report: bytes) -> None:
     listener = Listener()
 

@@ -197,6 +197,26 @@ async def test_a_disabled_upstream_is_stopped_and_says_why(tmp_path: Path) -> No
         await all_ready(manager)
 
 
+async def test_a_replaced_upstream_is_asked_again_for_what_clients_want(tmp_path: Path) -> None:
+    far = Moody(tmp_path)
+    async with managing(far.definition()) as (manager, _):
+        await all_ready(manager)
+        await manager.agent("up").subscribe("x://1")
+        await manager.set_log_level("debug")
+        manager.apply([far.definition(timeout_s=3.0)])
+        await all_ready(manager)
+        await until(lambda: len(far.received("resources/subscribe")) == len(far.received("logging/setLevel")) == 2)
+        assert len(far.starts) == 2
+
+
+async def test_a_new_upstream_hears_the_level_that_holds(tmp_path: Path) -> None:
+    far = Moody(tmp_path)
+    async with managing() as (manager, _):
+        await manager.set_log_level("debug")
+        manager.apply([far.definition()])
+        await until(lambda: len(far.received("logging/setLevel")) == 1)
+
+
 @pytest.mark.parametrize("mood", ["hangs", "hangs deaf"])
 async def test_calls_in_flight_of_a_removed_upstream_are_told_so(tmp_path: Path, mood: str) -> None:
     far = Moody(tmp_path, mood)
@@ -309,6 +329,33 @@ async def test_an_own_connection_that_nobody_uses_is_given_up(tmp_path: Path) ->
         await until(lambda: len(manager.connections) == 1)
 
 
+async def test_an_own_connection_with_a_subscription_is_made_again_whatever_ends_it(tmp_path: Path) -> None:
+    far = Moody(tmp_path)
+    a = client("a", session="a")
+    async with managing(far.definition(isolation=Isolation.SESSION)) as (manager, _):
+        await all_ready(manager)
+        await manager.agent_for("up", a).subscribe("x://1")
+        own = manager.agent_for("up", a)
+        os.kill(await pid(manager, a), 9)
+        await until(lambda: len(far.received("resources/subscribe")) == 2)
+        manager.reconnect("up")
+        await until(lambda: len(far.received("resources/subscribe")) == 3)
+        manager.apply([far.definition(isolation=Isolation.SESSION, timeout_s=3.0)])
+        await until(lambda: len(far.received("resources/subscribe")) == 4)
+
+        assert manager.agent_of("up", own.connection) is manager.agent_for("up", a) is not own
+        manager.release(a)
+        assert manager.agent_of("up", own.connection) is None
+
+
+async def test_an_own_connection_without_a_subscription_ends_with_what_it_was_made_by(tmp_path: Path) -> None:
+    far = Moody(tmp_path)
+    async with managing(far.definition(isolation=Isolation.USER)) as (manager, _):
+        await pid(manager, client("a"))
+        manager.apply([far.definition(isolation=Isolation.USER, timeout_s=3.0)])
+        assert len(manager.connections) == 1
+
+
 async def test_an_own_connection_that_failed_is_not_dialled_until_it_is_used(tmp_path: Path) -> None:
     far = Moody(tmp_path)
     a = client("a", session="a")
@@ -361,7 +408,7 @@ async def test_a_log_level_reaches_every_connection_also_later_ones(tmp_path: Pa
     a = client("a", session="a")
     async with managing(far.definition(isolation=Isolation.SESSION)) as (manager, _):
         await all_ready(manager)
-        await manager.agent("up").set_log_level("error")
+        await manager.set_log_level("error")
         await pid(manager, a)
         await until(lambda: len(far.received("logging/setLevel")) == 2)
         manager.reconnect("up")

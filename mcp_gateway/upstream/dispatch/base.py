@@ -15,7 +15,7 @@ from types import TracebackType
 import anyio
 
 from mcp_gateway.call import QUIET, Sink
-from mcp_gateway.errors import METHOD_NOT_FOUND, GatewayError, RpcError
+from mcp_gateway.errors import METHOD_NOT_FOUND, GatewayError, RpcError, UpstreamDisconnected, UpstreamProtocolError
 from mcp_gateway.wire import Raw, RawParams, encode
 
 logger = logging.getLogger(__name__)
@@ -107,6 +107,16 @@ class Dispatcher(ABC):
 
     def count(self, fault: str) -> None:
         self.faults[fault] = self.faults.get(fault, 0) + 1
+
+
+def disconnected(server: str, what: str) -> UpstreamDisconnected:
+    """The connection has ended, or never was; `what` goes on after the upstream's name."""
+    return UpstreamDisconnected(f"upstream {server!r} {what}", server=server)
+
+
+def off_protocol(server: str, what: str) -> UpstreamProtocolError:
+    """The upstream did what its protocol does not allow; `what` goes on after its name."""
+    return UpstreamProtocolError(f"upstream {server!r} {what}", server=server)
 
 
 async def answer(sink: Sink | None, method: str, params: RawParams) -> tuple[Raw | None, bytes | None]:

@@ -14,7 +14,8 @@ from typing import cast
 
 import httptools
 
-from mcp_gateway.errors import GatewayError, InternalError, UpstreamDisconnected, UpstreamProtocolError
+from mcp_gateway.errors import GatewayError, InternalError, UpstreamProtocolError
+from mcp_gateway.upstream.dispatch.base import disconnected
 from mcp_gateway.upstream.dispatch.exchange import Exchange
 
 logger = logging.getLogger(__name__)
@@ -109,7 +110,7 @@ class Connection(asyncio.Protocol):
                 exchange.end()
             else:
                 when = "in the middle of its answer" if exchange.touched else "before it answered"
-                exchange.fail(self._disconnected(f"closed the connection {when}"))
+                exchange.fail(disconnected(self._server, f"closed the connection {when}"))
         self._gone(self)
 
     # httptools callbacks
@@ -181,15 +182,12 @@ class Connection(asyncio.Protocol):
             return UpstreamProtocolError(
                 f"upstream {self._server!r} answered with something that is not HTTP/1.1", server=self._server
             )
-        return self._disconnected("broke off its answer: the body is not framed as HTTP/1.1 asks")
+        return disconnected(self._server, "broke off its answer: the body is not framed as HTTP/1.1 asks")
 
     def _head_too_large(self) -> GatewayError:
         return UpstreamProtocolError(
             f"upstream {self._server!r} sent more than {MAX_HEAD_BYTES} bytes of headers", server=self._server
         )
-
-    def _disconnected(self, what: str) -> UpstreamDisconnected:
-        return UpstreamDisconnected(f"upstream {self._server!r} {what}", server=self._server)
 
 
 def _readable(descriptor: int) -> Callable[[], bool]:

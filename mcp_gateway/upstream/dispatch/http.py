@@ -20,7 +20,7 @@ from mcp_gateway.errors import GatewayError, OperatorError, RpcError, TryLater, 
 from mcp_gateway.revisions import at_least, is_modern
 from mcp_gateway.upstream.dispatch import headers as header_fields
 from mcp_gateway.upstream.dispatch.address import TlsSettings
-from mcp_gateway.upstream.dispatch.base import MAX_MESSAGE_BYTES, Dispatcher, Listener
+from mcp_gateway.upstream.dispatch.base import MAX_MESSAGE_BYTES, Dispatcher, Listener, disconnected
 from mcp_gateway.upstream.dispatch.conversation import Conversation, retry_s
 from mcp_gateway.upstream.dispatch.exchange import Exchange, OnEvent
 from mcp_gateway.upstream.dispatch.http_session import HttpSession
@@ -81,7 +81,7 @@ class HttpDispatcher(Dispatcher):
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
         self._notices = Notices(self._tasks, self._post, self.count)
-        questions = Questions(self._tasks, self._answer_question)
+        questions = Questions(self._tasks, self._post, self.count)
         self._inbound = Inbound(self, self._calls, questions, self._notices)
         self._is_open = True
         return self
@@ -170,7 +170,7 @@ class HttpDispatcher(Dispatcher):
         while not talk.is_over:
             last_id = talk.event_id
             if last_id is None or barren == MAX_BARREN_RESUMES or not self._may_resume(talk):
-                raise self._disconnected(_CUT_OFF)
+                raise disconnected(self.server, _CUT_OFF)
             await anyio.sleep(retry_s(talk.stream))
             await self._resume_once(talk, last_id)
             barren = barren + 1 if talk.event_id == last_id else 0
@@ -183,10 +183,10 @@ class HttpDispatcher(Dispatcher):
             if error.status is None and isinstance(error, OperatorError):
                 raise  # the stream itself is bad
             if error.status is not None and error.status < 500 and error.status != 429:
-                raise self._disconnected(_NOT_RESUMED) from None
+                raise disconnected(self.server, _NOT_RESUMED) from None
         else:
             if exchange.stream is None:
-                raise self._disconnected(_NOT_RESUMED)
+                raise disconnected(self.server, _NOT_RESUMED)
 
     def _may_resume(self, talk: Conversation) -> bool:
         return talk.event_id is not None and not self._is_modern()
@@ -223,13 +223,6 @@ class HttpDispatcher(Dispatcher):
 
     async def _post(self, message: bytes) -> None:
         await self._send("POST", message)
-
-    async def _answer_question(self, reply: bytes) -> None:
-        """The upstream may be gone meanwhile; that is its call's affair, not the question's."""
-        try:
-            await self._post(reply)
-        except (GatewayError, RpcError):
-            self.count("unsent_answer")
 
     async def _listen(self, last_event_id: str | None, on_event: OnEvent) -> Exchange:
         extra = header_fields.lines({"last-event-id": last_event_id}) if last_event_id else b""
@@ -269,7 +262,4 @@ class HttpDispatcher(Dispatcher):
 
     def _check_open(self) -> None:
         if not self._is_open:
-            raise self._disconnected("is not connected")
-
-    def _disconnected(self, what: str) -> UpstreamDisconnected:
-        return UpstreamDisconnected(f"upstream {self.server!r} {what}", server=self.server)
+            raise disconnected(self.server, "is not connected")

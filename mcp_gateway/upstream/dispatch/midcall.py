@@ -11,10 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mcp_gateway.call import Sink
-from mcp_gateway.errors import UpstreamDisconnected
-from mcp_gateway.upstream.dispatch.base import Listener
+from mcp_gateway.upstream.dispatch.base import Listener, disconnected
 from mcp_gateway.upstream.dispatch.ids import our_id, read_id, subscription_of
-from mcp_gateway.upstream.dispatch.pending import LISTEN, PendingCalls
+from mcp_gateway.upstream.dispatch.pending import LISTEN, Pending, PendingCalls
 from mcp_gateway.upstream.dispatch.questions import NOBODY, Questions
 from mcp_gateway.upstream.dispatch.rate import RateGate
 from mcp_gateway.wire import RawParams, RequestId
@@ -68,10 +67,12 @@ class MidCall:
         """Have it answered; False when it must be refused, as too many are open."""
         return self._questions.ask(id, method, params, self._calls.sole_sink() or NOBODY)
 
-    def call_ended(self, sink: Sink) -> None:
-        """Questions to an owner without calls in flight have nobody to answer them."""
-        if not self._calls.has_owner(sink.owner):
-            self._questions.end_of(sink.owner)
+    def take(self, id: int | None) -> Pending | None:
+        """The call that is over, None when it was already; an owner without another has nobody to answer questions."""
+        call = self._calls.take(id)
+        if call is not None and not self._calls.has_owner(call.sink.owner):
+            self._questions.end_of(call.sink.owner)
+        return call
 
     def _progress(self, method: str, params: RawParams) -> None:
         call = self._calls.get(our_id(read_id(params.get("progressToken"))))
@@ -102,7 +103,5 @@ class MidCall:
         if call is None or (self._questions.were_asked and call.method != LISTEN):
             self._count("late_cancel")
             return
-        self._calls.take(call.id)
-        self.call_ended(call.sink)
-        reason = f"upstream {self._server!r} ended the request by itself"
-        call.end(UpstreamDisconnected(reason, server=self._server))
+        self.take(call.id)
+        call.end(disconnected(self._server, "ended the request by itself"))

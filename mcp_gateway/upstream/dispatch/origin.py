@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from mcp_gateway.errors import BadConfig, UpstreamDisconnected, UpstreamProtocolError
+from mcp_gateway.errors import BadConfig, UpstreamDisconnected
 from mcp_gateway.upstream.dispatch import headers as header_fields
 from mcp_gateway.upstream.dispatch.address import Address, TlsSettings, parse_url
+from mcp_gateway.upstream.dispatch.base import off_protocol
 from mcp_gateway.upstream.dispatch.connector import Connector
 from mcp_gateway.upstream.dispatch.exchange import Exchange, OnEvent
 from mcp_gateway.upstream.dispatch.pool import Pool
@@ -84,7 +85,7 @@ class Origin:
             target = self._redirection(target, exchange)
             exchange = await self._send_to(target, verb, lines, body, on_event, resend)
         if 300 <= exchange.status < 400:
-            raise self._protocol_error(f"answered with a redirect (HTTP {exchange.status}) that is not followed")
+            raise off_protocol(self.server, f"answered with a redirect (HTTP {exchange.status}) that is not followed")
         return exchange
 
     async def aclose(self) -> None:
@@ -137,15 +138,13 @@ class Origin:
         try:
             location = target.join(exchange.headers.get(b"location", b"").decode("ascii"))
         except ValueError:
-            raise self._protocol_error("redirects to something that is not a URL") from None
+            raise off_protocol(self.server, "redirects to something that is not a URL") from None
         if not location.same_origin(self.address):
-            raise self._protocol_error(
-                f"redirects to another origin, {location.origin}, which is not followed; configure the right URL"
+            raise off_protocol(
+                self.server,
+                f"redirects to another origin, {location.origin}, which is not followed; configure the right URL",
             )
         return location
-
-    def _protocol_error(self, what: str) -> UpstreamProtocolError:
-        return UpstreamProtocolError(f"upstream {self.server!r} {what}", server=self.server)
 
 
 def _parse_proxy(server: str, proxy: str) -> Address:

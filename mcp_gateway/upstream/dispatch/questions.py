@@ -14,7 +14,7 @@ import anyio
 import anyio.abc
 
 from mcp_gateway.call import Sink
-from mcp_gateway.errors import INTERNAL_ERROR, METHOD_NOT_FOUND, RpcError
+from mcp_gateway.errors import INTERNAL_ERROR, METHOD_NOT_FOUND, GatewayError, RpcError
 from mcp_gateway.upstream.dispatch.base import MAX_QUESTIONS, answer
 from mcp_gateway.wire import Raw, RawParams, RequestId, error_reply, reply
 
@@ -55,10 +55,14 @@ class _Question:
 class Questions:
     """The questions in flight on one connection, at most MAX_QUESTIONS."""
 
-    def __init__(self, tasks: anyio.abc.TaskGroup, send: Callable[[bytes], Awaitable[None]]) -> None:
+    def __init__(
+        self, tasks: anyio.abc.TaskGroup, send: Callable[[bytes], Awaitable[None]], count: Callable[[str], None]
+    ) -> None:
+        """`count` is told of each reply that could not be sent: the upstream is gone, which is its calls' affair."""
         self.were_asked = False
         self._tasks = tasks
         self._send = send
+        self._count = count
         self._open: dict[RequestId, _Question] = {}
 
     def ask(self, id: RequestId, method: str, params: RawParams, sink: Sink) -> bool:
@@ -91,6 +95,8 @@ class Questions:
             answered = await self._reply(id, method, params, sink, question.scope)
             if not question.withdrawn:
                 await self._send(answered)
+        except (GatewayError, RpcError):
+            self._count("unsent_answer")
         finally:
             del self._open[id]
 

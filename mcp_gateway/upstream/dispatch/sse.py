@@ -17,14 +17,12 @@ from mcp_gateway.call import QUIET, Sink
 from mcp_gateway.errors import (
     GatewayError,
     RpcError,
-    UpstreamDisconnected,
     UpstreamMessageTooLarge,
-    UpstreamProtocolError,
     UpstreamUnavailable,
 )
 from mcp_gateway.upstream.dispatch.address import Address, TlsSettings
 from mcp_gateway.upstream.dispatch.answers import broken, outcome_of
-from mcp_gateway.upstream.dispatch.base import MAX_MESSAGE_BYTES, Dispatcher, Listener
+from mcp_gateway.upstream.dispatch.base import MAX_MESSAGE_BYTES, Dispatcher, Listener, disconnected, off_protocol
 from mcp_gateway.upstream.dispatch.event_stream import ServerSentEvent
 from mcp_gateway.upstream.dispatch.exchange import Exchange
 from mcp_gateway.upstream.dispatch.ids import our_id
@@ -70,7 +68,7 @@ class SseDispatcher(Dispatcher):
     async def __aenter__(self) -> SseDispatcher:
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
-        questions = Questions(self._tasks, self._answer_question)
+        questions = Questions(self._tasks, self._post, self.count)
         self._midcall = MidCall(self.server, self._calls, questions, listener=self.listener, count=self.count)
         self._notices = Notices(self._tasks, self._post, self.count)
         try:
@@ -103,7 +101,7 @@ class SseDispatcher(Dispatcher):
             self._cancel(id, method)
             raise
         finally:
-            self._take(id)
+            self._midcall.take(id)
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
@@ -128,12 +126,6 @@ class SseDispatcher(Dispatcher):
         if not 200 <= exchange.status < 300:
             raise refusal(self.server, exchange, id)
 
-    async def _answer_question(self, reply: bytes) -> None:
-        try:
-            await self._post(reply)
-        except (GatewayError, RpcError):
-            self.count("unsent_answer")
-
     def _cancel(self, id: int, method: str) -> None:
         if not self.closed.is_set() and method != "initialize":
             self._notices.post(notification_line("notifications/cancelled", {"requestId": id}))
@@ -154,8 +146,8 @@ class SseDispatcher(Dispatcher):
         if not 200 <= exchange.status < 300:
             return refusal(self.server, exchange)
         if exchange.stream is None:
-            return self._protocol_error("answered without an event stream")
-        return self._disconnected("ended its event stream")
+            return off_protocol(self.server, "answered without an event stream")
+        return disconnected(self.server, "ended its event stream")
 
     async def _wait_for_endpoint(self) -> None:
         """Raises UpstreamUnavailable, UpstreamDisconnected, UpstreamAuth or UpstreamProtocolError."""
@@ -186,9 +178,9 @@ class SseDispatcher(Dispatcher):
         try:
             endpoint = self._origin.address.join(data.decode())
         except ValueError:
-            raise self._protocol_error("named an endpoint that is not a URL") from None
+            raise off_protocol(self.server, "named an endpoint that is not a URL") from None
         if not endpoint.same_origin(self._origin.address):
-            raise self._protocol_error(f"named an endpoint of another origin, {endpoint.origin}")
+            raise off_protocol(self.server, f"named an endpoint of another origin, {endpoint.origin}")
         self._endpoint = endpoint
         self._endpoint_known.set()
 
@@ -197,7 +189,7 @@ class SseDispatcher(Dispatcher):
             message = decode(data)
         except Malformed as fault:
             self.count("bad_event")
-            call = self._take(salvage_id(data))
+            call = self._midcall.take(salvage_id(data))
             if call is not None:
                 call.end(broken(self.server, str(fault)))
             return
@@ -210,17 +202,11 @@ class SseDispatcher(Dispatcher):
             self._notices.post(error_reply(message.id, TOO_MANY))
 
     def _on_answer(self, message: Envelope) -> None:
-        call = self._take(our_id(message.id))
+        call = self._midcall.take(our_id(message.id))
         if call is None:
             self.count("late_answer")
         else:
             call.end(outcome_of(self.server, message))
-
-    def _take(self, id: int | None) -> Pending | None:
-        call = self._calls.take(id)
-        if call is not None:
-            self._midcall.call_ended(call.sink)
-        return call
 
     # The end.
 
@@ -232,13 +218,15 @@ class SseDispatcher(Dispatcher):
         """
         if self.closed.is_set():
             return
-        self.failure = self._disconnected("refused the event stream") if isinstance(failure, RpcError) else failure
+        self.failure = (
+            disconnected(self.server, "refused the event stream") if isinstance(failure, RpcError) else failure
+        )
         too_large = isinstance(failure, UpstreamMessageTooLarge) and len(self._calls) == 1
         what = "was closed" if failure is None else "ended its event stream during the call"
         for id in self._calls.ids():
-            call = self._take(id)
+            call = self._midcall.take(id)
             if call is not None:
-                call.end(failure if too_large and failure is not None else self._disconnected(what))
+                call.end(failure if too_large and failure is not None else disconnected(self.server, what))
         self.closed.set()
 
     async def _leave(self) -> None:
@@ -250,10 +238,4 @@ class SseDispatcher(Dispatcher):
 
     def _check_open(self) -> None:
         if self.closed.is_set() or self._endpoint is None:
-            raise self._disconnected("is not connected")
-
-    def _disconnected(self, what: str) -> UpstreamDisconnected:
-        return UpstreamDisconnected(f"upstream {self.server!r} {what}", server=self.server)
-
-    def _protocol_error(self, what: str) -> UpstreamProtocolError:
-        return UpstreamProtocolError(f"upstream {self.server!r} {what}", server=self.server)
+            raise disconnected(self.server, "is not connected")

@@ -16,15 +16,15 @@ from types import TracebackType
 import anyio
 
 from mcp_gateway.call import QUIET, Sink
-from mcp_gateway.errors import UpstreamDisconnected, UpstreamMessageTooLarge, UpstreamProtocolError
+from mcp_gateway.errors import UpstreamMessageTooLarge, UpstreamProtocolError
 from mcp_gateway.revisions import is_modern
 from mcp_gateway.upstream.dispatch.answers import broken, outcome_of
-from mcp_gateway.upstream.dispatch.base import MAX_MESSAGE_BYTES, Dispatcher, Listener
+from mcp_gateway.upstream.dispatch.base import MAX_MESSAGE_BYTES, Dispatcher, Listener, disconnected
 from mcp_gateway.upstream.dispatch.framer import LineFramer, Overlong
 from mcp_gateway.upstream.dispatch.ids import our_id
 from mcp_gateway.upstream.dispatch.midcall import MidCall
 from mcp_gateway.upstream.dispatch.outgoing import line, notification_line, request_line
-from mcp_gateway.upstream.dispatch.pending import Pending, PendingCalls
+from mcp_gateway.upstream.dispatch.pending import PendingCalls
 from mcp_gateway.upstream.dispatch.process import ChildProcess
 from mcp_gateway.upstream.dispatch.questions import TOO_MANY, Questions
 from mcp_gateway.upstream.dispatch.salvage import salvage_id
@@ -75,7 +75,7 @@ class StdioDispatcher(Dispatcher):
     async def __aenter__(self) -> StdioDispatcher:
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
-        questions = Questions(self._tasks, self._send)
+        questions = Questions(self._tasks, self._send, self.count)
         self._midcall = MidCall(self.server, self._calls, questions, listener=self.listener, count=self.count)
         try:
             await self._child.start(self._argv, self._env, self._cwd)
@@ -129,33 +129,30 @@ class StdioDispatcher(Dispatcher):
 
     def _abandon(self, id: int) -> None:
         """Tell the upstream that nobody waits any more. Not queued: such notices are fewer than calls written."""
-        call = self._take(id)
+        call = self._midcall.take(id)
         if call is None or call.method == "initialize":
             return  # initialize must not be cancelled (2025-11-25, basic/utilities/cancellation)
         self._child.write(notification_line("notifications/cancelled", {"requestId": id}))
 
     def _check_open(self) -> None:
         if self._closing:
-            raise self._disconnected("is not connected")
+            raise disconnected(self.server, "is not connected")
 
     # The end.
 
     def _on_end(self) -> None:
         ending = self._child.ending()
-        self.failure = self._disconnected(ending)
+        self.failure = disconnected(self.server, ending)
         logger.info("upstream.child_ended name=%s pid=%s how=%r", self.server, self._child.pid, ending)
         self._end_calls(f"{ending} while the call was under way")
 
     def _end_calls(self, what: str) -> None:
         self._closing = True
         for id in self._calls.ids():
-            call = self._take(id)
+            call = self._midcall.take(id)
             if call is not None:
-                call.end(self._disconnected(what))
+                call.end(disconnected(self.server, what))
         self.closed.set()
-
-    def _disconnected(self, what: str) -> UpstreamDisconnected:
-        return UpstreamDisconnected(f"upstream {self.server!r} {what}", server=self.server)
 
     # Incoming lines. Nothing raised here may reach the event loop or stop the reading.
 
@@ -187,13 +184,13 @@ class StdioDispatcher(Dispatcher):
         """An endless line keeps every other answer away too, so it ends all calls in flight."""
         self.count("overlong_line")
         for id in self._calls.ids() if overlong.endless else (overlong.id,):
-            call = self._take(id)
+            call = self._midcall.take(id)
             if call is not None:
                 call.end(self._too_large())
 
     def _on_bad_line(self, received: bytes, reason: str) -> None:
         self.count("bad_line")
-        call = self._take(salvage_id(received))
+        call = self._midcall.take(salvage_id(received))
         if call is not None:
             call.end(broken(self.server, reason))
 
@@ -204,7 +201,7 @@ class StdioDispatcher(Dispatcher):
     def _on_answer(self, envelope: Envelope) -> None:
         """A late answer, a second one, or one to nobody's request is dropped."""
         id = our_id(envelope.id)
-        call = self._take(id)
+        call = self._midcall.take(id)
         if call is None:
             self.count("late_answer" if id is not None and 0 < id <= self._last_id else "unknown_id")
             return
@@ -222,9 +219,3 @@ class StdioDispatcher(Dispatcher):
             self.count("question_flood")
             if not self._child.blocked:  # refusals must not pile up for a child that does not read
                 self._child.write(line(error_reply(id, TOO_MANY)))
-
-    def _take(self, id: int | None) -> Pending | None:
-        call = self._calls.take(id)
-        if call is not None:
-            self._midcall.call_ended(call.sink)
-        return call

@@ -1,0 +1,63 @@
+"""What a name leads to, and what is said where it leads nowhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from mcp_gateway.call import Call, Client
+from mcp_gateway.errors import InvalidParams, RpcError, UnknownName, UpstreamStartFailed
+from mcp_gateway.revisions import LATEST_LEGACY
+from mcp_gateway.wire import loads
+
+from tests.interaction.house import House, gateway, house
+
+
+@pytest.fixture
+async def home(tmp_path: Path) -> AsyncIterator[House]:
+    async with house(tmp_path) as running:
+        yield running
+
+
+def client(key: str) -> Client:
+    return Client(key, revision=LATEST_LEGACY, session=key)
+
+
+@pytest.mark.parametrize("method", ["tools/call", "prompts/get", "resources/read", "resources/subscribe"])
+@pytest.mark.parametrize("value", [None, 7, ["x"], {}])
+async def test_a_name_that_is_no_text_is_refused(home: House, method: str, value: object) -> None:
+    with pytest.raises(InvalidParams):
+        await home.app.gateway.route(Call(method, {"name": value, "uri": value}, client("a")))
+
+
+@pytest.mark.parametrize("ref", [None, 7, [], {}, {"type": "ref/prompt"}, {"type": "ref/resource", "uri": 7}])
+async def test_a_completion_without_a_reference_is_refused(home: House, ref: object) -> None:
+    with pytest.raises(InvalidParams):
+        await home.app.gateway.route(Call("completion/complete", {"ref": ref}, client("a")))
+
+
+async def test_an_unknown_name_and_an_upstreams_own_error_are_told_apart(home: House) -> None:
+    with pytest.raises(UnknownName):
+        await home.app.gateway.route(Call("resources/read", {"uri": "other://x"}, client("a")))
+    with pytest.raises(RpcError):
+        await home.app.gateway.route(Call("resources/read", {"uri": "test://items/missing"}, client("a")))
+
+
+async def test_a_tool_of_a_server_that_never_came_up_says_why(tmp_path: Path) -> None:
+    servers = {
+        "broken": {"command": sys.executable, "args": ["-c", "raise SystemExit(3)"]},
+        "off": {"command": sys.executable, "disabled": True},
+    }
+    async with gateway(tmp_path, {"mcpServers": servers}) as (app, _):
+        broken = loads(await app.gateway.route(Call("tools/call", {"name": "broken__x"}, client("a"))))
+        off = loads(await app.gateway.route(Call("tools/call", {"name": "off__x"}, client("a"))))
+        with pytest.raises(UpstreamStartFailed):
+            await app.gateway.route(Call("prompts/get", {"name": "broken__x"}, client("a")))
+        with pytest.raises(UnknownName):
+            await app.gateway.route(Call("tools/call", {"name": "nobody__x"}, client("a")))
+
+    assert broken["_meta"]["io.mcp-gateway/error"] == {"code": "upstream_start_failed", "server": "broken"}
+    assert "exited with code 3" in broken["content"][0]["text"]
+    assert off["content"][0]["text"] == "upstream 'off' is disabled: switched off in the configuration"
