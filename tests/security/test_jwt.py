@@ -67,19 +67,18 @@ def test_a_token_for_another_end_is_refused(type_: str) -> None:
         {"aud": "https://other.example/mcp"},
         {"aud": []},
         {"aud": None},
-        {"exp": time.time() - 60},
+        {"exp": 1},
         {"exp": None},
         {"exp": "soon"},
         {"exp": float("inf")},
-        {"nbf": time.time() + 60},
-        {"iat": time.time() + 60},
+        {"nbf": time.time() + 86_400},
+        {"iat": time.time() + 86_400},
         {"sub": None},
         {"sub": ""},
         {"sub": 7},
         {"sub": "x" * 256},
         {"sub": "\ud800"},
     ],
-    ids=str,
 )
 def test_a_claim_that_is_wrong_or_missing_is_refused(claims: dict[str, Any]) -> None:
     refuses(token("ec", "ES256", **claims))
@@ -168,7 +167,6 @@ def test_a_token_without_key_id_is_that_of_the_only_key_that_fits() -> None:
         ({"scope": None}, set()),
         ({"scope": {"read": True}}, set()),
     ],
-    ids=str,
 )
 def test_scopes_are_ours_where_names_agree(claims: dict[str, Any], granted: set[str]) -> None:
     assert holder(token("ec", "ES256", **claims)).scopes == granted
@@ -214,7 +212,6 @@ def test_a_subject_is_kept_and_safe_to_log(subject: str, shown: str) -> None:
         {},
         7,
     ],
-    ids=str,
 )
 def test_a_key_that_cannot_be_used_is_left_out(entry: Any) -> None:
     keys = key_set(json.dumps({"keys": [entry, jwk("ed")]}).encode())
