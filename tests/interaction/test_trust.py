@@ -103,7 +103,7 @@ async def test_a_change_between_two_starts_is_withheld(tmp_path: Path) -> None:
 
         assert "up__echo" not in [each["name"] for each in server["exposed_tools"]]
         assert server["problems"] == [
-            {"code": "withheld", "name": "echo", "text": "changed since it was pinned: description"}
+            {"code": "withheld", "server": "up", "name": "echo", "text": "changed since it was pinned: description"}
         ]
 
 

@@ -26,6 +26,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "/search": {"query": "echo", "kind": "auto"},
     "/ask": {"question": "is all well?"},
     "/embeddings": {"input": ["a", "b"]},
+    "/pins/approve": {"server": "up"},
     "/prompts/{name:path}": {"arguments": {"who": "Ada"}},
 }
 
