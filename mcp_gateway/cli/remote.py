@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import quote, urlsplit
 
 import anyio
@@ -21,6 +22,8 @@ LIVES_WITHIN_S = 2.0
 
 ANSWER_WITHIN_S = 3600.0
 """The gateway has deadlines of its own; this only bounds a dead connection."""
+
+T = TypeVar("T")
 
 EVENT_STREAM: Final = "text/event-stream"
 
@@ -45,7 +48,7 @@ class Remote:
 
     async def lives(self) -> bool:
         """Whether the address still belongs to a gateway; the token is not shown to whoever answers."""
-        return await anyio.to_thread.run_sync(self._lives)
+        return await self._in_thread(self._is_alive, LIVES_WITHIN_S)
 
     async def get(self, path: str) -> Any:
         return await self._ask("GET", f"/api/v1/{path}", None)
@@ -65,26 +68,34 @@ class Remote:
         if follow is None:
             result: dict[str, Any] = await self._ask("POST", path, body)
             return result
-        return await anyio.to_thread.run_sync(self._followed, path, body, follow, abandon_on_cancel=True)
+        return await self._in_thread(lambda connection: self._followed(connection, path, body, follow))
 
     async def _ask(self, method: str, path: str, body: str | None) -> Any:
-        """Abandoned on Ctrl-C: the thread would hold up the end of the process until the answer is there."""
-        return await anyio.to_thread.run_sync(self._answer, method, path, body, abandon_on_cancel=True)
+        return await self._in_thread(lambda connection: self._answer(connection, method, path, body))
 
-    def _lives(self) -> bool:
+    async def _in_thread(self, work: Callable[[HTTPConnection], T], within_s: float = ANSWER_WITHIN_S) -> T:
+        """Work on a connection of its own. On Ctrl-C it is hung up, which ends the thread, and the call over there."""
+        connection = self._connection(within_s)
         try:
-            with self._exchange("GET", "/healthz", None, {}, LIVES_WITHIN_S) as response:
-                return response.status == 200 and response.read() == b"ok\n"
+            return await anyio.to_thread.run_sync(work, connection, abandon_on_cancel=True)
+        finally:
+            _hang_up(connection)
+
+    def _is_alive(self, connection: HTTPConnection) -> bool:
+        try:
+            response = _exchange(connection, "GET", self._path("/healthz"), None, {})
+            return response.status == 200 and response.read() == b"ok\n"
         except (OSError, HTTPException):
             return False
 
-    def _answer(self, method: str, path: str, body: str | None) -> Any:
-        with self._answering(), self._exchange(method, path, body, self._headers(), ANSWER_WITHIN_S) as response:
-            return _decoded(response)
+    def _answer(self, connection: HTTPConnection, method: str, path: str, body: str | None) -> Any:
+        with self._answering():
+            return _decoded(_exchange(connection, method, self._path(path), body, self._headers()))
 
-    def _followed(self, path: str, body: str, follow: Follow) -> dict[str, Any]:
+    def _followed(self, connection: HTTPConnection, path: str, body: str, follow: Follow) -> dict[str, Any]:
         headers = self._headers() | {"Accept": EVENT_STREAM}
-        with self._answering(), self._exchange("POST", path, body, headers, ANSWER_WITHIN_S) as response:
+        with self._answering():
+            response = _exchange(connection, "POST", self._path(path), body, headers)
             if not (response.headers["Content-Type"] or "").startswith(EVENT_STREAM):
                 result: dict[str, Any] = _decoded(response)
                 return result
@@ -107,16 +118,8 @@ class Remote:
         except (OSError, HTTPException, ValueError) as gone:
             raise NotRunning(f"the gateway at {self.url} does not answer ({type(gone).__name__})") from None
 
-    @contextmanager
-    def _exchange(
-        self, method: str, path: str, body: str | None, headers: Mapping[str, str], timeout_s: float
-    ) -> Iterator[HTTPResponse]:
-        connection = self._connection(timeout_s)
-        try:
-            connection.request(method, urlsplit(self.url).path + path, body, dict(headers))
-            yield connection.getresponse()
-        finally:
-            connection.close()
+    def _path(self, path: str) -> str:
+        return urlsplit(self.url).path + path
 
     def _connection(self, timeout_s: float) -> HTTPConnection:
         parts = urlsplit(self.url)
@@ -126,6 +129,21 @@ class Remote:
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         return HTTPSConnection(parts.hostname or "", parts.port, timeout=timeout_s, context=context)
+
+
+def _exchange(
+    connection: HTTPConnection, method: str, path: str, body: str | None, headers: Mapping[str, str]
+) -> HTTPResponse:
+    connection.request(method, path, body, dict(headers))
+    return connection.getresponse()
+
+
+def _hang_up(connection: HTTPConnection) -> None:
+    """Wakes a thread that reads from it, which closing alone would not."""
+    with suppress(OSError):
+        if connection.sock is not None:
+            connection.sock.shutdown(socket.SHUT_RDWR)
+    connection.close()
 
 
 def _failure(body: Any) -> GatewayError:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from mcp_gateway.downstream.runfile import RunFile
 
 from tests.cli.command import command, run, tool_box
 from tests.gateway import Gateway, environment, write_config
+
+ENDS_WITHIN_S = 5.0
+"""A loaded machine, not a promise; the call itself takes ten minutes."""
 
 
 def test_two_files_have_two_gateways(tmp_path: Path) -> None:
@@ -115,7 +119,7 @@ def test_commands_find_a_gateway_under_a_base_path(tmp_path: Path) -> None:
 
 def test_ctrl_c_ends_a_call_over_the_running_gateway(served: Path) -> None:
     child = subprocess.Popen(
-        command("call", "box__slow", "seconds=15"),
+        command("call", "box__slow", "seconds=600"),
         preexec_fn=_obeying_interrupts,
         cwd=served,
         env=environment(served),
@@ -124,9 +128,12 @@ def test_ctrl_c_ends_a_call_over_the_running_gateway(served: Path) -> None:
     )
     _wait_for_call(served)
     child.send_signal(signal.SIGINT)
-    out, err = child.communicate(timeout=20)
+    began_s = time.monotonic()
+    out, err = child.communicate(timeout=60)
 
     assert (child.returncode, out, err) == (130, b"", b"\n")
+    assert time.monotonic() - began_s < ENDS_WITHIN_S
+    _wait_for_call(served, in_flight=0)  # the server's call is cancelled with it
 
 
 def _obeying_interrupts() -> None:
@@ -134,7 +141,7 @@ def _obeying_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def _wait_for_call(folder: Path) -> None:
+def _wait_for_call(folder: Path, in_flight: int = 1) -> None:
     """Each look starts a process, so this asks about twice a second."""
-    while run(folder, "status", "--json").body["servers"][0]["in_flight"] == 0:
+    while run(folder, "status", "--json").body["servers"][0]["in_flight"] != in_flight:
         pass
