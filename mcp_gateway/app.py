@@ -242,11 +242,19 @@ class App:
                 group.cancel_scope.cancel()
         return self.gateway.catalog.find(Kind.TOOL, tool) is not None
 
-    async def tried(self, within_s: float) -> None:
-        """Wait until every upstream that is being connected is ready or has failed once."""
+    async def tried(self, within_s: float, concerned: Callable[[str], bool]) -> None:
+        """Wait until no upstream that is `concerned` is being connected for the first time any more."""
         with anyio.move_on_after(within_s):
-            while any(agent.state is State.CONNECTING and not agent.failures for agent in self.upstreams.agents):
+            while self.trying(concerned):
                 await self._heard.wait()
+
+    def trying(self, concerned: Callable[[str], bool]) -> list[str]:
+        """The upstreams that are neither ready nor have failed once."""
+        return [
+            agent.name
+            for agent in self.upstreams.agents
+            if concerned(agent.name) and agent.state is State.CONNECTING and not agent.failures
+        ]
 
     async def _until_settled(self, waiting: anyio.CancelScope) -> None:
         await self.upstreams.settled(math.inf)

@@ -18,6 +18,10 @@ from mcp_gateway.errors import NotRunning
 
 SHOWN_PROBLEMS = 20
 
+_UNREACHABLE = 4
+_EXITS = {"ready": 0, "idle": 0, "disabled": 0, "needs_auth": 3}
+"""State of a server -> exit status of looking at it (design, exit codes)."""
+
 KINDS = ("tools", "resources", "prompts", "servers")
 
 NEXT = "Next: mcp-gateway validate · mcp-gateway serve · mcp-gateway list"
@@ -41,12 +45,20 @@ def list_(output: Output, kind: str, server: str | None, schema: bool) -> None:
 @click.command("inspect")
 @click.argument("name")
 @common
-def inspect(output: Output, name: str) -> None:
-    """Show everything known of one server: state, revision, capabilities, tools, problems."""
+def inspect(output: Output, name: str) -> int:
+    """Show everything known of one server: state, revision, capabilities, tools, problems.
+
+    Exits with 4 when it cannot be reached, with 3 when it wants a login.
+    """
     server = anyio.run(_get, output, f"servers/{quote(name, safe='')}")
     if output.as_json:
         answer(server)
-        return
+    else:
+        _show(server)
+    return _EXITS.get(server["state"], _UNREACHABLE)
+
+
+def _show(server: Mapping[str, Any]) -> None:
     say(f"{server['name']}: {server['state']}, {server['transport']}, revision {server['revision'] or 'unknown'}")
     if server["reason"]:
         say(f"  {server['reason']}")
@@ -89,7 +101,7 @@ def status(output: Output, welcome: bool = False) -> None:
 async def _items(output: Output, kind: str, server: str | None) -> list[dict[str, Any]]:
     """What there is of a kind, of one server if it is named. Raises UnknownName."""
     async with gateway(output) as answers:
-        items: list[dict[str, Any]] = (await answers.get(kind))[kind]
+        items: list[dict[str, Any]] = (await answers.get(kind, server))[kind]
         if server is None:
             return items
         await answers.get(f"servers/{quote(server, safe='')}")

@@ -50,7 +50,7 @@ class Remote:
         """Whether the address still belongs to a gateway; the token is not shown to whoever answers."""
         return await self._in_thread(self._is_alive, LIVES_WITHIN_S)
 
-    async def get(self, path: str) -> Any:
+    async def get(self, path: str, server: str | None = None) -> Any:
         return await self._ask("GET", f"/api/v1/{path}", None)
 
     async def delete(self, path: str) -> Any:

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -301,3 +302,29 @@ def test_an_answer_and_nothing_else_goes_to_standard_output(served: Path) -> Non
     done: Done = run(served, "--verbose", "call", "box__kinds", "count=1")
 
     assert json.loads(done.out) == {"count": 1}
+
+
+@pytest.mark.parametrize("name", ["a b", "x/y", "日本"])
+def test_a_server_of_any_name_is_found_without_a_running_gateway(tmp_path: Path, name: str) -> None:
+    write_config(tmp_path, {"mcpServers": {name: tool_box("kinds")}})
+
+    assert run(tmp_path, "inspect", name).out.startswith(f"{name}: ready")
+    assert [tool["server"] for tool in run(tmp_path, "list", "--server", name, "--json").body["tools"]] == [name]
+
+
+def test_looking_at_a_server_that_cannot_be_reached_exits_with_4(tmp_path: Path) -> None:
+    write_config(tmp_path, {"mcpServers": {"gone": {"command": "no-such-program"}}})
+    done = run(tmp_path, "inspect", "gone")
+
+    assert (done.status, "no-such-program" in done.out) == (4, True)
+
+
+def test_one_server_is_looked_at_without_waiting_for_another(tmp_path: Path) -> None:
+    silent = {"command": sys.executable, "args": ["-c", "import sys; sys.stdin.read()"], "startup_timeout": 600}
+    write_config(tmp_path, {"mcpServers": {"box": tool_box("kinds"), "silent": silent}})
+    one = run(tmp_path, "list", "--server", "box")
+    every = run(tmp_path, "list")
+
+    assert (one.status, one.err) == (0, "")
+    assert "note: silent has not answered yet" in every.err
+    assert "box__kinds" in every.out
