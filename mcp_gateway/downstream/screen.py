@@ -19,7 +19,7 @@ from mcp_gateway.downstream.aliases import Aliases
 from mcp_gateway.downstream.body import read_body, replay
 from mcp_gateway.downstream.intake import Refused, read_message, too_large
 from mcp_gateway.downstream.places import Places
-from mcp_gateway.errors import INVALID_REQUEST, Busy, InvalidParams, MessageTooLarge, http_body, to_http, to_rpc
+from mcp_gateway.errors import INVALID_REQUEST, Busy, MessageTooLarge, TooSlow, http_body, to_http, to_rpc
 from mcp_gateway.wire import Raw, RequestId, encode, error_reply, fields
 
 SESSION_HEADER = "mcp-session-id"
@@ -56,7 +56,7 @@ class Screen:
             return
         except MessageTooLarge:
             await _refuse(413, too_large(self._max_body_bytes), scope, receive, send)
-        except InvalidParams as slow:
+        except TooSlow as slow:
             await _refuse(408, Refused(INVALID_REQUEST, slow.message), scope, receive, send)
         except Refused as refused:
             await _refuse(400, refused, scope, receive, send)
