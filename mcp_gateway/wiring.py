@@ -23,7 +23,7 @@ from mcp_gateway.downstream.websocket import SocketRules
 from mcp_gateway.errors import BadConfig
 from mcp_gateway.llm import Settings
 from mcp_gateway.middleware.cache_rules import Caching
-from mcp_gateway.middleware.limits import CallLimits
+from mcp_gateway.middleware.limits import CallLimits, ServerRates
 from mcp_gateway.observe.alerts import AlertRules
 from mcp_gateway.observe.calls import Keeping
 from mcp_gateway.observe.memory import Reading, of_machine
@@ -78,8 +78,9 @@ def _api_key(key: Key) -> ApiKey:
 
 
 def call_limits(config: Config) -> CallLimits:
-    """What every caller may who has no allowance of its own."""
-    return CallLimits(config.limits.rate, config.limits.burst)
+    """What every caller may who has no allowance of its own, and what every server takes."""
+    servers = {name: ServerRates(server.rate, server.tools.rate) for name, server in config.servers.items()}
+    return CallLimits(config.limits.rate, config.limits.burst, servers)
 
 
 def definitions(config: Config, environ: Mapping[str, str], choose: Choose) -> list[Definition]:
