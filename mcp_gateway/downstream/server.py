@@ -53,7 +53,7 @@ def bind(host: str, port: int, *, guarded: bool = False) -> socket.socket:
         fix = "make one with: mcp-gateway keys create NAME, or use 127.0.0.1"
         raise BadConfig(f"server.host: {host!r} is not a loopback address, and no keys exist; {fix}")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # asyncio: no Nagle only when it says TCP
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

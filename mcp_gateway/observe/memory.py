@@ -64,16 +64,20 @@ END: Final = Bound(share=0.85, free_share=0.08, free_bytes=512 * MIB)
 class MemoryWatch:
     """`reason` says why nothing new should be taken on; None while there is room."""
 
-    def __init__(self, read: Callable[[], Reading]) -> None:
+    def __init__(self, read: Callable[[], Reading], every_s: float = LOOK_EVERY_S) -> None:
         self._read = read
+        self._every_s = every_s
         self.reason: str | None = None
         self.episodes = 0
 
     async def run(self) -> None:
-        """Look again and again, until cancelled."""
+        """Look again and again, until cancelled. What cannot be read, for want of files say, changes nothing."""
         while True:
-            self.note(await anyio.to_thread.run_sync(self._read))
-            await anyio.sleep(LOOK_EVERY_S)
+            try:
+                self.note(await anyio.to_thread.run_sync(self._read))
+            except (OSError, psutil.Error) as refused:
+                logger.debug("memory.unreadable reason=%s", refused)
+            await anyio.sleep(self._every_s)
 
     def note(self, reading: Reading) -> None:
         """Take one reading into account."""

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from starlette.types import Receive, Scope, Send
 from tests.gateway import Gateway
 from tests.interaction.asking import until
 from tests.interaction.house import FEW_BUILTINS, Served, house, served
+from tests.support import require
 
 SHORT_S = 0.4
 BOUNDS = Bounds(head_s=SHORT_S, body_s=SHORT_S, idle_s=SHORT_S, stall_s=SHORT_S, linger_s=SHORT_S)
@@ -83,6 +85,13 @@ async def hello(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "http":
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"3")]})
         await send({"type": "http.response.body", "body": b"ok\n"})
+
+
+@pytest.fixture(params=[True, False], ids=["uvloop", "asyncio"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+    """Their transports are different code."""
+    require(not request.param or find_spec("uvloop") is not None, "uvloop is not installed here")
+    return "asyncio", {"use_uvloop": request.param}
 
 
 @pytest.fixture

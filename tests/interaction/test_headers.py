@@ -15,6 +15,7 @@ from tests.fakes.everything import Everything
 from tests.fakes.everything import http_app as everything_app
 from tests.interaction.house import House, gateway, house, served
 from tests.interaction.posting import HEADERS, Session
+from tests.interaction.requirements import shows
 
 MODERN = "2026-07-28"
 PREFIX = "io.modelcontextprotocol/"
@@ -87,6 +88,7 @@ async def posted(home: House, headers: dict[str, str | None] | dict[str, str], j
         return await http.post(home.url, headers=kept, json=json)
 
 
+@shows("headers-agree")
 async def test_r_hdr_1_headers_that_agree_with_the_body_pass(home: House) -> None:
     for row, (headers, json) in AGREEING.items():
         response = await posted(home, headers, json)
@@ -94,6 +96,7 @@ async def test_r_hdr_1_headers_that_agree_with_the_body_pass(home: House) -> Non
         assert "error" not in response.text, row
 
 
+@shows("headers-agree")
 async def test_r_hdr_1_headers_that_differ_from_the_body_are_refused_and_nothing_is_called(home: House) -> None:
     for row, (headers, json, code) in DIFFERING.items():
         response = await posted(home, {**RIGHT, **headers}, json)
@@ -103,6 +106,7 @@ async def test_r_hdr_1_headers_that_differ_from_the_body_are_refused_and_nothing
 
 
 @pytest.mark.parametrize("field", RIGHT)
+@shows("headers-agree")
 async def test_r_hdr_1_a_header_twice_is_refused(home: House, field: str) -> None:
     twice = [*HEADERS.items(), *RIGHT.items(), (field, RIGHT[field])]
     async with httpx2.AsyncClient(timeout=10) as http:
@@ -113,6 +117,7 @@ async def test_r_hdr_1_a_header_twice_is_refused(home: House, field: str) -> Non
 
 
 @pytest.mark.parametrize("version", ["2099-01-01", "banana", "1"])
+@shows("headers-agree")
 async def test_r_hdr_1_a_session_that_names_a_revision_there_is_not_is_refused(home: House, version: str) -> None:
     async with Session(home.url) as session:
         session.headers["MCP-Protocol-Version"] = version
@@ -146,6 +151,7 @@ BREAKING = [
 ]
 
 
+@shows("headers-agree")
 async def test_r_hdr_1_nothing_that_a_caller_names_breaks_the_headers_to_the_upstream(tmp_path: Path) -> None:
     upstream = Recorder(everything_app(Everything().server()))
     async with served(upstream) as far:

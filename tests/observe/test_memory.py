@@ -65,8 +65,15 @@ def test_each_change_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
     assert watching.episodes == 2
 
 
-async def test_it_looks_by_itself() -> None:
-    watching = MemoryWatch(lambda: machine(0))
+async def test_it_looks_by_itself_and_outlives_what_cannot_be_read() -> None:
+    failures = [OSError(24, "too many open files"), OSError(24, "too many open files")]
+
+    def read() -> Reading:
+        if failures:
+            raise failures.pop()
+        return machine(0)
+
+    watching = MemoryWatch(read, every_s=0.01)
     async with anyio.create_task_group() as group:
         group.start_soon(watching.run)
         with anyio.fail_after(5):
