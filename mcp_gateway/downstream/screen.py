@@ -57,7 +57,7 @@ class Screen:
         try:
             body = await read_body(receive, self._max_body_bytes)
             message = read_message(body)
-            if self._needs_session:
+            if self._places is not None:
                 check_revision(message, headers.get(REVISION_HEADER))
         except ClientDisconnect:
             return

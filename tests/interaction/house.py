@@ -24,8 +24,8 @@ from mcp.shared.message import SessionMessage
 from mcp_gateway.app import App
 from mcp_gateway.call import UNSELECTED, Selection
 from mcp_gateway.config import load_config
-from mcp_gateway.downstream.http_wire import Bounds
 from mcp_gateway.downstream.http import HttpRules, http_app
+from mcp_gateway.downstream.http_wire import Bounds
 from mcp_gateway.downstream.inflight import InFlight
 from mcp_gateway.downstream.pipes import open_input, open_output
 from mcp_gateway.downstream.server import DEFAULT_BOUNDS, HttpServer, Transport, address, bind

@@ -52,4 +52,7 @@ async def test_the_status_tells(tmp_path: Path) -> None:
     async with house(tmp_path) as home:
         assert home.app.status(PERSON)["memory"] == {"shedding": None, "episodes": 0}
         home.app.memory.note(FULL)
-        assert home.app.status(PERSON)["memory"] == {"shedding": "0 of the 0 MiB of this container are in use", "episodes": 1}
+        assert home.app.status(PERSON)["memory"] == {
+            "shedding": "0 of the 0 MiB of this container are in use",
+            "episodes": 1,
+        }
