@@ -46,10 +46,12 @@ from mcp_gateway.middleware.cache import CacheMiddleware
 from mcp_gateway.middleware.cache_rules import CacheRules
 from mcp_gateway.middleware.heartbeat import Heartbeat
 from mcp_gateway.middleware.limits import LimitsMiddleware
+from mcp_gateway.middleware.shedding import Shedding
 from mcp_gateway.observe.alerts import Alerts
 from mcp_gateway.observe.audit_file import AuditFile
 from mcp_gateway.observe.calls import Calls
 from mcp_gateway.observe.logging import configure_logging
+from mcp_gateway.observe.memory import MemoryWatch
 from mcp_gateway.observe.reading import Reading
 from mcp_gateway.observe.redaction import Redactor
 from mcp_gateway.observe.webhook import Webhook
@@ -78,6 +80,7 @@ from mcp_gateway.wiring import (
     http_rules,
     keeping,
     kept_answers,
+    memory_reading,
     model_settings,
     policy,
     surface,
@@ -169,6 +172,7 @@ class App:
         self._audit = Audit(self.events, self._redactor.clean, lambda: self._policy)
         self._audit.digests = digests(config)
         self.calls = Calls(AuditFile(state / "audit", key), keeping(config))
+        self.memory = MemoryWatch(memory_reading)
         self._limits = LimitsMiddleware(call_limits(config))
         self._cache_rules = CacheRules(caching(config), lambda: self.gateway.catalog, self._states_ttl)
         self._cached = CacheMiddleware(self.cache, self._cache_rules, self._owns)
@@ -181,6 +185,7 @@ class App:
             middleware=[
                 self.heartbeat,  # outermost: silence is broken whatever the layers below wait for
                 self._audit,  # sees all that follow, the cache included
+                Shedding(lambda: self.memory.reason),
                 self._limits,
                 self._cached,  # innermost: whoever may not make a call may not have its kept answer either
             ],
@@ -296,6 +301,7 @@ class App:
             group.start_soon(self.gateway.run)
             group.start_soon(self.sessions.run)
             group.start_soon(self.heartbeat.run)
+            group.start_soon(self.memory.run)
             group.start_soon(self._services.index.run, lambda: self.gateway.catalog)
             group.start_soon(self.sandbox.run)
             group.start_soon(self.calls.run)
@@ -464,6 +470,7 @@ class App:
             "sessions": len(self.sessions),
             "in_flight": self.endpoint.in_flight.count,
             "alerts": self._alerts(view),
+            "memory": self._memory_status() if "admin" in client.principal.scopes else None,
             "config": self._config_status() if "admin" in client.principal.scopes else None,
         }
 
@@ -473,6 +480,9 @@ class App:
             for (name, server), text in self.alerts.firing.items()
             if server is None or view.admits_server(server)
         ]
+
+    def _memory_status(self) -> dict[str, Any]:
+        return {"shedding": self.memory.reason, "episodes": self.memory.episodes}
 
     def _config_status(self) -> dict[str, Any]:
         return {

@@ -11,6 +11,7 @@ The branches answer one question: what can the caller do?
     │   ├── Forbidden                 forbidden
     │   ├── Cancelled                 cancelled
     │   ├── SlowConsumer              slow_consumer
+    │   ├── TooSlow                   too_slow
     │   └── MessageTooLarge           message_too_large
     ├── TryLater                    the request was fine; the moment was not
     │   ├── UpstreamUnavailable       upstream_unavailable
@@ -19,6 +20,7 @@ The branches answer one question: what can the caller do?
     │   ├── UpstreamBusy              upstream_busy
     │   ├── UpstreamRemoved           upstream_removed
     │   ├── Busy                      busy
+    │   ├── Overloaded                overloaded
     │   ├── RateLimited               rate_limited
     │   └── ModelUnavailable          model_unavailable
     └── OperatorError               somebody has to mend something
@@ -80,6 +82,7 @@ CODES: Mapping[str, Translation] = {
     "message_too_large": Translation(INVALID_REQUEST, 413, 65),
     "cancelled": Translation(INTERNAL_ERROR, 499, 1),
     "slow_consumer": Translation(INTERNAL_ERROR, 408, 1),
+    "too_slow": Translation(INVALID_REQUEST, 408, 65),
     "upstream_unavailable": Translation(INTERNAL_ERROR, 503, 4),
     "upstream_timeout": Translation(INTERNAL_ERROR, 504, 4),
     "upstream_disconnected": Translation(INTERNAL_ERROR, 502, 4),
@@ -94,6 +97,7 @@ CODES: Mapping[str, Translation] = {
     "port_busy": Translation(INTERNAL_ERROR, 503, 69),
     "rate_limited": Translation(INTERNAL_ERROR, 429, 69),
     "busy": Translation(INTERNAL_ERROR, 503, 69),
+    "overloaded": Translation(INTERNAL_ERROR, 503, 69),
     "cannot_create": Translation(INTERNAL_ERROR, 500, 73),
     "sandbox_unavailable": Translation(INTERNAL_ERROR, 503, 69),
     "search_unavailable": Translation(INTERNAL_ERROR, 503, 69),
@@ -189,6 +193,12 @@ class SlowConsumer(CallerError):
     code = "slow_consumer"
 
 
+class TooSlow(CallerError):
+    """The request did not arrive in the time it has."""
+
+    code = "too_slow"
+
+
 class TryLater(GatewayError):
     """The request was fine; the moment was not."""
 
@@ -227,6 +237,12 @@ class Busy(TryLater):
     """A built-in tool does as much as it may and its waiting line is full, or as many sessions are open as may be."""
 
     code = "busy"
+
+
+class Overloaded(TryLater):
+    """The gateway is near a limit of its own, of memory or of connections, and takes nothing new on."""
+
+    code = "overloaded"
 
 
 class RateLimited(TryLater):

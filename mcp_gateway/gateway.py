@@ -19,7 +19,7 @@ from mcp_gateway.builtin.finder import FINDERS
 from mcp_gateway.call import QUIET, Call, Client, Sink
 from mcp_gateway.catalog import Catalog, Kind, Route, upstream_params
 from mcp_gateway.directory import Directory, Judge, Surface
-from mcp_gateway.errors import CallerError, GatewayError, RateLimited, UnknownName, to_tool_result
+from mcp_gateway.errors import CallerError, GatewayError, Overloaded, RateLimited, UnknownName, to_tool_result
 from mcp_gateway.events import Events
 from mcp_gateway.log_levels import LogLevels
 from mcp_gateway.middleware import Middleware, chain
@@ -87,6 +87,7 @@ class Gateway:
             UnknownName: no such name, or not for this caller.
             InvalidParams: the params lack what the method needs.
             UnknownMethod: nobody serves the method.
+            Overloaded: the gateway is near a limit of its own.
             RateLimited: the caller asks too often, or for too much at once.
             RpcError: an upstream's error, unchanged.
             GatewayError: any other failure, for methods other than `tools/call`.
@@ -102,7 +103,7 @@ class Gateway:
         try:
             call.route = await self._aimed(call)
             return await self._walk(call)
-        except (UnknownName, RateLimited):
+        except (UnknownName, Overloaded, RateLimited):
             raise
         except GatewayError as failure:
             is_about_the_name = call.route is None and isinstance(failure, CallerError)

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from mcp_gateway.builtin import cgroup
 from mcp_gateway.cache import Cache, Scope, TieredCache, open_cache
 from mcp_gateway.call import Mode
 from mcp_gateway.catalog import Caps, ExposeRules, Filter, Order, Prefix, SchemaCompat, ServerRules, StickyNames, View
@@ -22,9 +23,10 @@ from mcp_gateway.downstream.websocket import SocketRules
 from mcp_gateway.errors import BadConfig
 from mcp_gateway.llm import Settings
 from mcp_gateway.middleware.cache_rules import Caching
-from mcp_gateway.middleware.limits import CallLimits
+from mcp_gateway.middleware.limits import CallLimits, ServerRates
 from mcp_gateway.observe.alerts import AlertRules
 from mcp_gateway.observe.calls import Keeping
+from mcp_gateway.observe.memory import Reading, of_machine
 from mcp_gateway.sandbox import Container
 from mcp_gateway.security.keys import ApiKey
 from mcp_gateway.security.pins import Trust
@@ -76,8 +78,9 @@ def _api_key(key: Key) -> ApiKey:
 
 
 def call_limits(config: Config) -> CallLimits:
-    """What every caller may who has no allowance of its own."""
-    return CallLimits(config.limits.rate, config.limits.burst)
+    """What every caller may who has no allowance of its own, and what every server takes."""
+    servers = {name: ServerRates(server.rate, server.tools.rate) for name, server in config.servers.items()}
+    return CallLimits(config.limits.rate, config.limits.burst, servers)
 
 
 def definitions(config: Config, environ: Mapping[str, str], choose: Choose) -> list[Definition]:
@@ -240,6 +243,12 @@ def policy(config: Config) -> str:
         return hashlib.sha256(config.path.read_bytes()).hexdigest()[:12]
     except OSError:
         return "unknown"
+
+
+def memory_reading() -> Reading:
+    """The memory of this machine, and of the container that we are in, if any."""
+    ours = cgroup.memory_use()
+    return of_machine() if ours is None else of_machine(ours.limit, ours.used)
 
 
 def kept_answers(config: Config, file: Path) -> TieredCache:

@@ -47,6 +47,41 @@ def limits(root: Path = CGROUP_ROOT, membership: Path = MEMBERSHIP) -> Limits:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class MemoryUse:
+    """Bytes: a limit, and what counts against it and cannot be given back."""
+
+    limit: int
+    used: int
+
+
+def memory_use(root: Path = CGROUP_ROOT, membership: Path = MEMBERSHIP) -> MemoryUse | None:
+    """Of all limits that hold for us the one that is nearest; None where nothing limits. Never raises.
+
+    Pages of files are given back when memory is needed, so they do not count (memory.stat: active_file, inactive_file).
+    """
+    paths = _paths(membership)
+    uses = [
+        *(_use(folder, "memory.max", "memory.current") for folder in _folders(root, paths.get("", "/"))),
+        *(
+            _use(folder, "memory.limit_in_bytes", "memory.usage_in_bytes")
+            for folder in _folders(root / "memory", paths.get("memory", "/"))
+        ),
+    ]
+    return max((use for use in uses if use is not None), key=lambda use: use.used / use.limit, default=None)
+
+
+def _use(folder: Path, limit_file: str, usage_file: str) -> MemoryUse | None:
+    limit, usage = _number(folder / limit_file), _number(folder / usage_file)
+    if not limit or usage is None or limit >= _V1_UNLIMITED:
+        return None
+    pairs = (line.partition(" ") for line in _read(folder / "memory.stat").splitlines())
+    stat = {name: int(value) for name, _, value in pairs if value.isdigit()}
+    prefix = "total_" if "total_active_file" in stat else ""  # version 1: with the groups below
+    files = stat.get(f"{prefix}active_file", 0) + stat.get(f"{prefix}inactive_file", 0)
+    return MemoryUse(limit, max(0, usage - files))
+
+
 def _paths(membership: Path) -> dict[str, str]:
     """Controller -> path of our group below its hierarchy; the unified hierarchy has the name ''."""
     found: dict[str, str] = {}

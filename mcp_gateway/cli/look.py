@@ -88,6 +88,8 @@ def status(output: Output, welcome: bool = False) -> None:
         return
     counts = f"{body['tools']} tools, {body['prompts']} prompts, {body['resources']} resources"
     say(f"mcp-gateway {body['version']}: {counts}, {body['sessions']} sessions")
+    if body["memory"]["shedding"]:
+        say(f"new calls are refused: {body['memory']['shedding']}")
     if body["config"]["error"]:
         say(f"the configuration on disk is bad; the old one is in force:\n{body['config']['error']}")
     if body["config"]["restart_needed"]:

@@ -21,6 +21,7 @@ from mcp_gateway.config.values import (
     Globs,
     LocalPath,
     OrOff,
+    Rate,
     Seconds,
     SecretUrl,
     Text,
@@ -90,6 +91,9 @@ class ToolRules(Section):
     )
     timeout: dict[str, Seconds] = Field(
         default={}, description="The server's own name of a tool -> its deadline in seconds."
+    )
+    rate: dict[str, Rate] = Field(
+        default={}, description="Glob on the server's own tool names -> calls a second, `20/s`; each tool by itself."
     )
 
 
@@ -187,6 +191,9 @@ class Upstream(Section):
     restart: Restart = group("How a lost connection is made again.")
     concurrency: Count = Field(default=256, description="Calls in flight at once; more wait in the queue.")
     queue: int = Field(default=1024, ge=0, description="Calls that may wait; more are refused as busy.")
+    rate: OrOff[Rate] = Field(
+        default=None, description="Calls a second of all callers together, `20/s`; more are refused. Default: off."
+    )
     isolation: Literal["shared", "session", "user"] = Field(
         default="shared", description="One connection for all, or one for each client session or each user."
     )

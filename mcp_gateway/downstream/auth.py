@@ -79,7 +79,7 @@ class Authentication:
         Raises:
             Unauthorized: no credential, or one that is not accepted.
             RateLimited: too many of those from this address, or too many signed requests of this key.
-            MessageTooLarge, InvalidParams, ClientDisconnect: a signed body that is too large, too slow or cut off.
+            MessageTooLarge, TooSlow, ClientDisconnect: a signed body that is too large, too slow or cut off.
             BadConfig, SecretKeyRefused, SecretDamaged: the keys cannot be read.
         """
         if not self._required():

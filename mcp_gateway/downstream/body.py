@@ -8,23 +8,24 @@ import anyio
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
 
-from mcp_gateway.errors import InvalidParams, MessageTooLarge
+from mcp_gateway.errors import MessageTooLarge, TooSlow
 
 BODY_WITHIN_S: Final = 20.0
 """A body that has not arrived by then does not come any more (security facts, 3.5: half-sent requests)."""
 
 
-async def read_body(receive: Receive, max_bytes: int) -> bytes:
-    """The whole body.
+async def read_body(receive: Receive, max_bytes: int, within_s: float | None = None) -> bytes:
+    """The whole body; `within_s` is BODY_WITHIN_S unless told.
 
     Raises:
         MessageTooLarge: above `max_bytes`.
-        InvalidParams: it took too long.
+        TooSlow: it took too long.
         ClientDisconnect: the client left meanwhile.
     """
+    within_s = BODY_WITHIN_S if within_s is None else within_s
     pieces: list[bytes] = []
     length = 0
-    with anyio.move_on_after(BODY_WITHIN_S):
+    with anyio.move_on_after(within_s):
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
@@ -35,7 +36,7 @@ async def read_body(receive: Receive, max_bytes: int) -> bytes:
                 raise MessageTooLarge(f"the request body is above {max_bytes} bytes (limits.max_body)")
             if not message.get("more_body", False):
                 return b"".join(pieces)
-    raise InvalidParams(f"the request body did not arrive within {BODY_WITHIN_S:.0f} s")
+    raise TooSlow(f"the request body did not arrive within {within_s:g} s")
 
 
 def replay(body: bytes, receive: Receive) -> Receive:

@@ -21,7 +21,7 @@ from mcp.server.lowlevel import Server
 from mcp.server.subscriptions import ListenHandler
 from mcp.shared.exceptions import MCPError
 
-from mcp_gateway import __version__
+from mcp_gateway import __version__, bridge
 from mcp_gateway.call import UNSELECTED, Call, Client, Selection
 from mcp_gateway.catalog import Kind
 from mcp_gateway.downstream.identity import principal_of
@@ -35,6 +35,7 @@ from mcp_gateway.errors import (
     GatewayError,
     InternalError,
     InvalidParams,
+    Overloaded,
     RateLimited,
     RpcError,
     UpstreamProtocolError,
@@ -45,7 +46,7 @@ from mcp_gateway.gateway import Gateway
 from mcp_gateway.observe.trace import HEADER, Trace, at_work
 from mcp_gateway.revisions import CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL, LOG_LEVELS, is_modern
 from mcp_gateway.security.principal import LOCAL, Principal
-from mcp_gateway.wire import Malformed, Raw, loads
+from mcp_gateway.wire import Malformed, Raw, encode, loads
 
 logger = logging.getLogger(__name__)
 
@@ -150,9 +151,9 @@ class Endpoint:
             return _decoded(await self._gateway.route(call, sink))
         except RpcError as refused:
             error = refused.error
-        except RateLimited as refusal:
+        except (Overloaded, RateLimited) as refusal:
             if call.method == "tools/call":
-                return to_tool_result(refusal)  # a model reads results, and can wait
+                return _decoded(bridge.shaped(Raw(encode(to_tool_result(refusal))), call))  # a model can wait
             error = to_rpc(refusal)
         except GatewayError as failure:
             error = to_rpc(failure)

@@ -19,10 +19,15 @@ from mcp_gateway.downstream.aliases import Aliases
 from mcp_gateway.downstream.body import read_body, replay
 from mcp_gateway.downstream.intake import Refused, read_message, too_large
 from mcp_gateway.downstream.places import Places
-from mcp_gateway.errors import INVALID_REQUEST, Busy, InvalidParams, MessageTooLarge, http_body, to_http, to_rpc
+from mcp_gateway.errors import INVALID_REQUEST, Busy, MessageTooLarge, TooSlow, http_body, to_http, to_rpc
+from mcp_gateway.revisions import PROTOCOL_VERSION
 from mcp_gateway.wire import Raw, RequestId, encode, error_reply, fields
 
 SESSION_HEADER = "mcp-session-id"
+REVISION_HEADER = "mcp-protocol-version"
+
+HEADER_MISMATCH = -32020
+"""2026-07-28, basic/index#error-codes."""
 
 
 class Screen:
@@ -52,11 +57,13 @@ class Screen:
         try:
             body = await read_body(receive, self._max_body_bytes)
             message = read_message(body)
+            if self._places is not None:
+                check_revision(message, headers.get(REVISION_HEADER))
         except ClientDisconnect:
             return
         except MessageTooLarge:
             await _refuse(413, too_large(self._max_body_bytes), scope, receive, send)
-        except InvalidParams as slow:
+        except TooSlow as slow:
             await _refuse(408, Refused(INVALID_REQUEST, slow.message), scope, receive, send)
         except Refused as refused:
             await _refuse(400, refused, scope, receive, send)
@@ -96,10 +103,18 @@ class Screen:
         self, id: RequestId, body: bytes, session: str, scope: Scope, receive: Receive, send: Send
     ) -> None:
         alias = self._aliases.lend(session, id)
+        held: list[Message] = []
 
         async def restoring(event: Message) -> None:
+            if event["type"] == "http.response.start" and _length(event) is not None:
+                held.append(event)  # until it is known how long the answer is with the client's id
+                return
             if event["type"] == "http.response.body" and not alias.answered:
-                event = {**event, "body": alias.restore(event.get("body", b""))}
+                before = event.get("body", b"")
+                event = {**event, "body": alias.restore(before)}
+                held[:] = [_longer(start, len(event["body"]) - len(before)) for start in held]
+            while held:
+                await send(held.pop())
             await send(event)
 
         renamed = encode({**fields(body), "id": alias.id})
@@ -122,9 +137,32 @@ def _opens(message: JSONRPCMessage) -> TypeGuard[JSONRPCRequest]:
     return isinstance(message, JSONRPCRequest) and message.method == "initialize"
 
 
+def check_revision(message: JSONRPCMessage, header: str | None) -> None:
+    """Raises Refused where the body names another revision than the header, or the header none (2026-07-28).
+
+    The SDK compares them where the header names a modern one; otherwise it would read a modern body as a legacy one.
+    """
+    if not isinstance(message, JSONRPCRequest):
+        return
+    meta = (message.params or {}).get("_meta")
+    named = meta.get(PROTOCOL_VERSION) if isinstance(meta, dict) else None
+    if named is not None and named != header:
+        raise Refused(HEADER_MISMATCH, f"{REVISION_HEADER} header does not match the revision in _meta", message.id)
+
+
 async def _no_stream(scope: Scope, receive: Receive, send: Send) -> None:
     body = http_body("send messages by POST; streams and sessions need a session id", {"code": "method_not_allowed"})
     await JSONResponse(body, 405, headers={"Allow": "POST"})(scope, receive, send)
+
+
+def _length(start: Message) -> int | None:
+    return next((int(value) for name, value in start["headers"] if name == b"content-length"), None)
+
+
+def _longer(start: Message, by: int) -> Message:
+    """The start of a response whose body is longer than it says."""
+    others = [(name, value) for name, value in start["headers"] if name != b"content-length"]
+    return {**start, "headers": [*others, (b"content-length", str((_length(start) or 0) + by).encode())]}
 
 
 async def _refuse(status: int, refused: Refused, scope: Scope, receive: Receive, send: Send) -> None:

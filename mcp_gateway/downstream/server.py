@@ -11,6 +11,7 @@ import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from ipaddress import ip_address
 
@@ -19,6 +20,8 @@ import uvicorn
 from sse_starlette.sse import AppStatus
 from starlette.types import ASGIApp
 
+from mcp_gateway.downstream.admission import Admission, room_for
+from mcp_gateway.downstream.http_wire import Bounds, HttpWire
 from mcp_gateway.downstream.inflight import InFlight
 from mcp_gateway.downstream.socket_wire import SocketWire
 from mcp_gateway.errors import BadConfig, PortBusy
@@ -36,6 +39,8 @@ PING_S = 20.0
 """Of a WebSocket (security facts, R-WS-1): the largest message, those that wait to be read, and the time between two
 signs of life, after which one that gives none is closed."""
 
+DEFAULT_BOUNDS = Bounds()
+
 
 def bind(host: str, port: int, *, guarded: bool = False) -> socket.socket:
     """A listening socket; `port` 0 takes any free one.
@@ -48,7 +53,7 @@ def bind(host: str, port: int, *, guarded: bool = False) -> socket.socket:
         fix = "make one with: mcp-gateway keys create NAME, or use 127.0.0.1"
         raise BadConfig(f"server.host: {host!r} is not a loopback address, and no keys exist; {fix}")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # asyncio: no Nagle only when it says TCP
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
@@ -92,13 +97,16 @@ class HttpServer(uvicorn.Server):
         on_started: Callable[[], None],
         transport: Transport,
         ping_s: float = PING_S,
+        bounds: Bounds = DEFAULT_BOUNDS,
     ) -> None:
+        self.admission = Admission(room_for(bounds.caps), transport.trusted_proxies)
         loop = "uvloop" if find_spec("uvloop") else "asyncio"
         super().__init__(
             uvicorn.Config(
                 app,
                 loop=loop,
-                http="httptools",
+                http=partial(HttpWire, bounds, self.admission),  # type: ignore[arg-type]  # called like a class
+                timeout_keep_alive=bounds.idle_s,  # type: ignore[arg-type]  # seconds of call_later
                 ws=SocketWire,
                 ws_max_size=MAX_FRAME_BYTES,
                 ws_max_queue=FRAMES_HELD,

@@ -1,25 +1,39 @@
-"""How often, and for how much at once, each caller may call."""
+"""How often calls may be made: by each caller, of each upstream, of each tool; and how many each caller has at once."""
 
 from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Final
 
 from mcp_gateway.call import Call
+from mcp_gateway.catalog.route import Kind, Route
 from mcp_gateway.errors import RateLimited
 from mcp_gateway.middleware import Next
 from mcp_gateway.security.principal import Principal
 from mcp_gateway.wire import Raw
 
 CALLERS: Final = 4096
-"""Callers whose use is remembered; idle ones seen longest ago are forgotten first (our choice)."""
+"""Callers, upstreams and tools whose use is remembered; idle ones seen longest ago are forgotten first (our choice)."""
 
 SOON_S: Final = 1.0
 """When to try again where only the end of another call tells (our choice)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerRates:
+    """What one upstream takes from all callers together; of `tools`, globs on its own names, the first that fits."""
+
+    rate_per_s: float | None = None
+    tools: Mapping[str, float] = field(default_factory=dict)
+
+    def of(self, tool: str) -> float | None:
+        """What this tool takes; every tool counts by itself."""
+        return next((rate_per_s for glob, rate_per_s in self.tools.items() if fnmatchcase(tool, glob)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,72 +42,99 @@ class CallLimits:
 
     rate_per_s: float | None = None
     burst: int | None = None
+    servers: Mapping[str, ServerRates] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class _Use:
-    """One caller: a token bucket (`tokens` as of `at_s`), and calls under way."""
+    """A token bucket (`tokens` as of `at_s`), and calls under way."""
 
-    tokens: float
-    at_s: float
+    tokens: float = float("inf")
+    at_s: float = field(default_factory=time.monotonic)
     in_flight: int = 0
+
+    def fill(self, rate_per_s: float, size: float) -> float:
+        """Take the time that went by into account; the seconds until there is a token."""
+        now_s = time.monotonic()
+        self.tokens = min(size, self.tokens + (now_s - self.at_s) * rate_per_s)
+        self.at_s = now_s
+        return max(0.0, (1.0 - self.tokens) / rate_per_s)
 
 
 class LimitsMiddleware:
-    """A caller's own allowance counts before what everybody may."""
+    """A caller's own allowance counts before what everybody may. A call that is refused uses nothing up."""
 
     def __init__(self, limits: CallLimits) -> None:
         self.limits = limits
-        self._uses: OrderedDict[str, _Use] = OrderedDict()
+        self._uses: OrderedDict[tuple[str, ...], _Use] = OrderedDict()
 
     async def __call__(self, call: Call, proceed: Next) -> Raw:
         """Raises RateLimited, with the seconds to wait."""
-        with self.counted(call.principal):
+        with self.counted(call.principal, call.route):
             return await proceed(call)
 
     @contextmanager
-    def counted(self, principal: Principal) -> Iterator[None]:
+    def counted(self, principal: Principal, route: Route | None = None) -> Iterator[None]:
         """One call, as long as the block lasts. Raises RateLimited, with the seconds to wait."""
-        allowance = principal.allowance
-        rate_per_s = self.limits.rate_per_s if allowance.rate_per_s is None else allowance.rate_per_s
-        if rate_per_s is None and allowance.concurrency is None:
+        concurrency = principal.allowance.concurrency
+        use = None if concurrency is None else self._use(("caller", principal.id))
+        if use is not None and concurrency is not None and use.in_flight >= concurrency:
+            raise _refusal(f"{concurrency} calls of this key are under way already", SOON_S)
+        self._take(principal, route)
+        if use is None:
             yield
             return
-        use = self._use(principal.id)
-        if allowance.concurrency is not None and use.in_flight >= allowance.concurrency:
-            raise _refusal(f"{allowance.concurrency} calls of this key are under way already", SOON_S)
-        if rate_per_s is not None:
-            self._take(use, rate_per_s)
         use.in_flight += 1
         try:
             yield
         finally:
             use.in_flight -= 1
 
-    def _use(self, id: str) -> _Use:
-        use = self._uses.get(id)
+    def _take(self, principal: Principal, route: Route | None) -> None:
+        """A token of every bucket, or none. Raises RateLimited."""
+        uses = []
+        for key, rate_per_s, what in self._rates(principal, route):
+            use = self._use(key)
+            wait_s = use.fill(rate_per_s, self._burst(key, rate_per_s))
+            if wait_s > 0:
+                raise _refusal(f"more than {rate_per_s:g} calls a second{what}", wait_s)
+            uses.append(use)
+        for use in uses:
+            use.tokens -= 1.0
+
+    def _rates(self, principal: Principal, route: Route | None) -> Iterator[tuple[tuple[str, ...], float, str]]:
+        """The buckets that the call draws from: key, tokens a second, and how to call it."""
+        allowed_per_s = principal.allowance.rate_per_s
+        rate_per_s = self.limits.rate_per_s if allowed_per_s is None else allowed_per_s
+        if rate_per_s is not None:
+            yield ("caller", principal.id), rate_per_s, ""
+        if route is None or route.server is None or (rates := self.limits.servers.get(route.server)) is None:
+            return
+        if rates.rate_per_s is not None:
+            yield ("server", route.server), rates.rate_per_s, f" of server {route.server!r}"
+        if route.kind is Kind.TOOL and (tool_per_s := rates.of(route.name)) is not None:
+            yield ("tool", route.server, route.name), tool_per_s, f" of tool {route.exposed!r}"
+
+    def _burst(self, key: tuple[str, ...], rate_per_s: float) -> float:
+        """`burst` is the callers'; an upstream and a tool take one second's worth at once."""
+        if key[0] == "caller" and self.limits.burst is not None:
+            return float(self.limits.burst)
+        return max(1.0, rate_per_s)
+
+    def _use(self, key: tuple[str, ...]) -> _Use:
+        use = self._uses.get(key)
         if use is None:
-            use = self._uses[id] = _Use(tokens=float("inf"), at_s=time.monotonic())
+            use = self._uses[key] = _Use()
             self._forget()
-        self._uses.move_to_end(id)
+        self._uses.move_to_end(key)
         return use
 
     def _forget(self) -> None:
         while len(self._uses) > CALLERS:
-            idle = next((id for id, use in self._uses.items() if not use.in_flight), None)
+            idle = next((key for key, use in self._uses.items() if not use.in_flight), None)
             if idle is None:
                 return
             del self._uses[idle]
-
-    def _take(self, use: _Use, rate_per_s: float) -> None:
-        """One token of the bucket: it fills with the rate, up to the burst."""
-        size = max(1.0, rate_per_s) if self.limits.burst is None else float(self.limits.burst)
-        now_s = time.monotonic()
-        use.tokens = min(size, use.tokens + (now_s - use.at_s) * rate_per_s)
-        use.at_s = now_s
-        if use.tokens < 1.0:
-            raise _refusal(f"more than {rate_per_s:g} calls a second", (1.0 - use.tokens) / rate_per_s)
-        use.tokens -= 1.0
 
 
 def _refusal(reason: str, wait_s: float) -> RateLimited:

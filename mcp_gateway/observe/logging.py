@@ -1,6 +1,6 @@
 """The gateway's log: standard error, text on a terminal and JSON elsewhere, secrets never.
 
-Redaction is by value, in the one handler that all records pass, so that it also covers
+Redaction, by value and by shape, is in the one handler that all records pass, so that it also covers
 exceptions, child processes' standard error and every library's messages. A record is
 one line that holds no control character, whatever a stranger put into it; only the
 traceback of an exception takes more lines in the text form. What is logged while a call

@@ -1,7 +1,8 @@
-"""Secrets taken out of text by their value, in every spelling that a library or a peer may give them.
+"""Secrets taken out of text: by their value, in every spelling that a library or a peer may give them, and by shape.
 
 Covered besides the plain form: URL-encoded, base64 (standard and URL-safe, also inside
-a longer text such as `user:password`), and the escapes of JSON and of `repr`.
+a longer text such as `user:password`), and the escapes of JSON and of `repr`. What merely looks like a credential is
+the business of `shapes`.
 """
 
 from __future__ import annotations
@@ -13,14 +14,16 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 from urllib.parse import quote, quote_plus
 
-HIDDEN: Final = "[redacted]"
+from mcp_gateway.observe.shapes import HIDDEN, without_shapes
+
+__all__ = ["HIDDEN", "MIN_CHARS", "Redactor", "spellings"]
 
 MIN_CHARS: Final = 6
 """Shorter spellings are not looked for: they would hit ordinary words (the same bound as the configuration's)."""
 
 
 class Redactor:
-    """Replaces every known secret in a text.
+    """Replaces every known secret in a text, and whatever has the shape of one.
 
     What was a secret stays one: after a reload, a child may still print the old token.
     """
@@ -38,7 +41,7 @@ class Redactor:
         self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
     def clean(self, text: str) -> str:
-        return text if self._pattern is None else self._pattern.sub(HIDDEN, text)
+        return without_shapes(text if self._pattern is None else self._pattern.sub(HIDDEN, text))
 
 
 def spellings(secret: str) -> Iterator[str]:

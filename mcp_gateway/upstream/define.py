@@ -28,8 +28,8 @@ from mcp_gateway.wire import encode
 
 DISABLED_IN_FILE = "switched off in the configuration"
 
-_OF_OTHERS = frozenset({"name", "disabled", "prefix", "tools", "cache", "trust"})
-"""Keys that change how an offer is shown or what is cached, and no connection."""
+_OF_OTHERS = frozenset({"name", "disabled", "prefix", "tools", "cache", "trust", "rate"})
+"""Keys that change how an offer is shown, what is cached or how often it is called, and no connection."""
 
 
 def define(

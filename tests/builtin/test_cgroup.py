@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from mcp_gateway.builtin.cgroup import Limits, limits
+from mcp_gateway.builtin.cgroup import Limits, MemoryUse, limits, memory_use
 
 MIB = 1024**2
 NO_LIMIT_V1 = str(0x7FFF_FFFF_FFFF_F000)
@@ -102,3 +102,43 @@ def test_this_machine_can_be_read() -> None:
     found = limits()
 
     assert found.memory is None or found.memory > 0
+
+
+def test_what_can_be_given_back_does_not_count_as_used_in_version_2(tmp_path: Path) -> None:
+    stat = f"anon 1\nfile {30 * MIB}\ninactive_file {20 * MIB}\nactive_file {10 * MIB}\nshmem 5"
+    files = {"memory.max": str(100 * MIB), "memory.current": str(90 * MIB), "memory.stat": stat}
+
+    assert memory_use(write(tmp_path, files), membership(tmp_path, "0::/\n")) == MemoryUse(100 * MIB, 60 * MIB)
+
+
+def test_what_is_used_is_that_of_the_fullest_group(tmp_path: Path) -> None:
+    root = write(
+        tmp_path,
+        {
+            "a/memory.max": str(100 * MIB),
+            "a/memory.current": str(90 * MIB),
+            "a/b/memory.max": str(50 * MIB),
+            "a/b/memory.current": str(20 * MIB),
+        },
+    )
+
+    assert memory_use(root, membership(tmp_path, "0::/a/b\n")) == MemoryUse(100 * MIB, 90 * MIB)
+
+
+def test_version_1_counts_the_groups_below(tmp_path: Path) -> None:
+    stat = f"active_file 1\ninactive_file 2\ntotal_active_file {MIB}\ntotal_inactive_file {2 * MIB}"
+    root = write(
+        tmp_path,
+        {
+            "memory/memory.limit_in_bytes": str(100 * MIB),
+            "memory/memory.usage_in_bytes": str(10 * MIB),
+            "memory/memory.stat": stat,
+        },
+    )
+
+    assert memory_use(root, membership(tmp_path, "4:memory:/\n")) == MemoryUse(100 * MIB, 7 * MIB)
+
+
+@pytest.mark.parametrize("files", [{}, {"memory.max": "max"}, {"memory/memory.limit_in_bytes": NO_LIMIT_V1}])
+def test_without_a_limit_nothing_is_used(tmp_path: Path, files: dict[str, str]) -> None:
+    assert memory_use(write(tmp_path, files), membership(tmp_path, "0::/\n")) is None

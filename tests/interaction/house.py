@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -24,9 +25,10 @@ from mcp_gateway.app import App
 from mcp_gateway.call import UNSELECTED, Selection
 from mcp_gateway.config import load_config
 from mcp_gateway.downstream.http import HttpRules, http_app
+from mcp_gateway.downstream.http_wire import Bounds
 from mcp_gateway.downstream.inflight import InFlight
 from mcp_gateway.downstream.pipes import open_input, open_output
-from mcp_gateway.downstream.server import HttpServer, Transport, address, bind
+from mcp_gateway.downstream.server import DEFAULT_BOUNDS, HttpServer, Transport, address, bind
 from mcp_gateway.downstream.stdio import stdio_streams
 from mcp_types import jsonrpc_message_adapter
 from starlette.types import ASGIApp
@@ -171,7 +173,7 @@ def house(
 async def _house(
     folder: Path, entry: Mapping[str, Any], everything: Everything, options: Mapping[str, Any]
 ) -> AsyncIterator[House]:
-    how = {name: value for name, value in options.items() if name in ("heartbeat_s", "selection")}
+    how = {name: value for name, value in options.items() if name in ("heartbeat_s", "selection", "bounds")}
     config = {name: value for name, value in options.items() if name not in how}
     async with served(everything_app(everything.server())) as upstream:
         servers = {"up": {"url": f"{upstream.origin}/mcp", "type": "http", "timeout": 20, **entry}}
@@ -187,6 +189,7 @@ async def gateway(
     settle: bool = True,
     heartbeat_s: float = HEARTBEAT_S,
     selection: Selection = UNSELECTED,
+    bounds: Bounds = DEFAULT_BOUNDS,
 ) -> AsyncIterator[tuple[App, Served]]:
     """Any gateway, and its HTTP doors. With `settle` its servers have been heard of, or have failed once."""
     path = write_config(folder, {"reload": {"watch": False}, "tools": FEW_BUILTINS, **config})
@@ -199,7 +202,7 @@ async def gateway(
                 await app.upstreams.settled(10)
             rules = HttpRules(max_body_bytes=app.config.limits.max_body)
             doors = http_app(app.gateway, app.endpoint, rules, app.process, app.access)
-            async with served(doors, app.endpoint.in_flight) as serving:
+            async with served(doors, app.endpoint.in_flight, bounds=bounds) as serving:
                 yield app, serving
 
 
@@ -210,6 +213,7 @@ class Served:
     origin: str
     server: HttpServer
     ended: anyio.Event
+    listener: socket.socket
 
     async def stop(self) -> None:
         """End it now; the port is closed on return. Event streams of others in this process go on."""
@@ -218,7 +222,7 @@ class Served:
 
 
 @asynccontextmanager
-async def served(app: ASGIApp, in_flight: InFlight | None = None, **options: float) -> AsyncIterator[Served]:
+async def served(app: ASGIApp, in_flight: InFlight | None = None, **options: Any) -> AsyncIterator[Served]:
     """The application on a free port of loopback; options are those of the server."""
     started, ended = anyio.Event(), anyio.Event()
     listener = bind("127.0.0.1", 0)
@@ -232,7 +236,7 @@ async def served(app: ASGIApp, in_flight: InFlight | None = None, **options: flo
     async with anyio.create_task_group() as group:
         group.start_soon(serve)
         await started.wait()
-        serving = Served(address(listener, Transport()), server, ended)
+        serving = Served(address(listener, Transport()), server, ended, listener)
         try:
             yield serving
         finally:

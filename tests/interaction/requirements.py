@@ -42,6 +42,11 @@ REQUIREMENTS: Final = {
     ),
     "vendor-methods": ("a vendor's method reaches whoever serves it", "ours"),
     "unknown-method": ("a method nobody serves is -32601", "JSON-RPC 2.0, section 5.1"),
+    "headers-agree": (
+        "headers that differ from the body are refused, and no caller's line break reaches an upstream's headers",
+        f"{SPECIFICATION}/2026-07-28/basic/transports/streamable-http, R-HDR-1",
+    ),
+    "paths": ("a path that a caller names leads nowhere outside", "issue 5: R-PATH-1"),
     "ping": ("ping is answered by the gateway itself", f"{SPECIFICATION}/2025-11-25/basic/utilities/ping"),
     "unknown-name": ("an unknown tool is -32602 and names the nearest", "ours: design, decision 8"),
     "failure-tool": ("a call that fails on the way is isError with its stable code", "ours: design, decision 8"),

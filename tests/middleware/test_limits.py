@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import anyio
 import pytest
 from mcp_gateway.call import Call, Client
-from mcp_gateway.errors import RateLimited
-from mcp_gateway.middleware.limits import CALLERS, CallLimits, LimitsMiddleware
+from mcp_gateway.catalog.route import Kind, Route
+from mcp_gateway.errors import ERROR_META_KEY, RateLimited
+from mcp_gateway.middleware.limits import CALLERS, CallLimits, LimitsMiddleware, ServerRates
 from mcp_gateway.security.principal import Allowance, Principal
 from mcp_gateway.wire import Raw
+
+from tests.interaction.house import Door, house
 
 DONE = Raw(b"{}")
 
@@ -107,3 +111,47 @@ async def test_what_is_remembered_of_callers_is_bounded() -> None:
     assert await limits(call("key:0"), done) is DONE  # forgotten, so its bucket is full
     with pytest.raises(RateLimited):
         await limits(call(f"key:{CALLERS}"), done)
+
+
+def to(server: str | None, tool: str, id: str = "key:a", kind: Kind = Kind.TOOL) -> Call:
+    made = call(id)
+    made.route = Route(kind, server, f"{server}__{tool}", tool)
+    return made
+
+
+async def test_a_server_takes_so_much_of_all_callers_together() -> None:
+    limits = LimitsMiddleware(CallLimits(servers={"up": ServerRates(rate_per_s=2)}))
+    callers = iter("abc")
+
+    assert await tries(limits, lambda: to("up", "echo", next(callers)), 3) == [True, True, False]
+    assert await limits(to("other", "echo"), done) is DONE
+    assert await limits(to(None, "echo"), done) is DONE
+    with pytest.raises(RateLimited, match="of server 'up'"):
+        await limits(to("up", "a prompt", kind=Kind.PROMPT), done)
+
+
+async def test_every_tool_counts_by_itself_and_the_first_glob_decides() -> None:
+    limits = LimitsMiddleware(CallLimits(servers={"up": ServerRates(tools={"find_*": 1, "*": 3})}))
+
+    assert await tries(limits, lambda: to("up", "find_a"), 2) == [True, False]
+    assert await tries(limits, lambda: to("up", "find_b"), 2) == [True, False]
+    assert await tries(limits, lambda: to("up", "else"), 4) == [True, True, True, False]
+    assert await limits(to("up", "else", kind=Kind.PROMPT), done) is DONE
+    with pytest.raises(RateLimited, match="of tool 'up__find_a'"):
+        await limits(to("up", "find_a"), done)
+
+
+async def test_a_call_that_is_refused_uses_nothing_up() -> None:
+    limits = LimitsMiddleware(CallLimits(servers={"up": ServerRates(rate_per_s=2, tools={"narrow": 1})}))
+
+    assert await tries(limits, lambda: to("up", "narrow"), 5) == [True, *[False] * 4]
+    assert await limits(to("up", "wide"), done) is DONE
+
+
+async def test_the_file_sets_the_rates_of_a_server_and_its_tools(tmp_path: Path) -> None:
+    entry = {"rate": "1000/s", "tools": {"rate": {"echo": "1/h"}}}
+    async with house(tmp_path, entry=entry) as home, home.client(Door.HTTP_LEGACY) as client:
+        results = [await client.call_tool("up__echo", {"text": "x"}) for _ in range(2)]
+
+    assert [result.is_error for result in results] == [False, True]
+    assert (results[1].meta or {})[ERROR_META_KEY]["code"] == "rate_limited"

@@ -128,6 +128,13 @@ class FileStatus(BaseModel):
     restart_needed: list[str] = Field(description="Changed settings that wait for the next start.")
 
 
+class MemoryStatus(BaseModel):
+    """Whether calls are refused for want of memory, why, and how often that began since the start (docs/limits.md)."""
+
+    shedding: str | None
+    episodes: int
+
+
 class Status(Open):
     """The gateway in a page."""
 
@@ -139,6 +146,7 @@ class Status(Open):
     problems: list[Problem]
     sessions: int
     in_flight: int
+    memory: MemoryStatus | None = Field(description="For callers with the scope admin.")
     config: FileStatus | None = Field(description="For callers with the scope admin.")
 
 
