@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from mcp_gateway.catalog.vetting import DEFAULT_CAPS, Caps
@@ -14,9 +14,14 @@ from mcp_gateway.upstream.dispatch.http import HttpDispatcher
 from mcp_gateway.upstream.dispatch.sse import SseDispatcher
 from mcp_gateway.upstream.dispatch.stdio import StdioDispatcher
 from mcp_gateway.upstream.lifecycle import RestartPolicy
+from mcp_gateway.upstream.oauth.account import LoginSettings
 from mcp_gateway.upstream.session import Era
 
 from tests.upstream.dispatch.pipes import unheard
+
+
+def no_login(server: str, url: str, settings: LoginSettings) -> NoReturn:
+    raise AssertionError("no server of these tests wants a login")
 
 
 async def no_sandbox() -> str:
@@ -40,7 +45,13 @@ def defining(
     server: Server, path: str = "/nowhere", *, max_message_bytes: int = 1000, caps: Caps = DEFAULT_CAPS
 ) -> Definition:
     return define(
-        "up", server, environ={"PATH": path}, max_message_bytes=max_message_bytes, choose=no_sandbox, caps=caps
+        "up",
+        server,
+        environ={"PATH": path},
+        max_message_bytes=max_message_bytes,
+        choose=no_sandbox,
+        authorize=no_login,
+        caps=caps,
     )
 
 
@@ -161,5 +172,13 @@ def test_the_rules_are_those_of_the_file() -> None:
 def test_a_server_that_is_off_says_why() -> None:
     assert defining(child()).disabled is None
     assert defining(child(disabled=True)).disabled == DISABLED_IN_FILE
-    skipped = define("up", child(), environ={}, max_message_bytes=1, choose=no_sandbox, skipped="TOKEN is not set")
+    skipped = define(
+        "up",
+        child(),
+        environ={},
+        max_message_bytes=1,
+        choose=no_sandbox,
+        authorize=no_login,
+        skipped="TOKEN is not set",
+    )
     assert skipped.disabled == "TOKEN is not set"

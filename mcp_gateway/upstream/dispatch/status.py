@@ -53,8 +53,7 @@ def _auth(server: str, exchange: Exchange) -> UpstreamAuth:
     who = f"the proxy of upstream {server!r}" if exchange.status == 407 else f"upstream {server!r}"
     error = UpstreamAuth(f"{who} refused our credentials (HTTP {exchange.status})", server=server)
     error.status = exchange.status
-    challenge = exchange.headers.get(b"www-authenticate")
-    error.challenge = None if challenge is None else challenge.decode("latin-1")
+    error.challenge = exchange.challenge
     return error
 
 

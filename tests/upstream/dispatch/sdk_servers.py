@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -88,12 +88,20 @@ class _Uvicorn(uvicorn.Server):
 @asynccontextmanager
 async def serving(app: Any, **tls: Any) -> AsyncIterator[str]:
     """Serve an ASGI app; yields `http(s)://127.0.0.1:PORT`."""
-    config = uvicorn.Config(app, log_level="error", ws="none", timeout_graceful_shutdown=1, **tls)
+    async with serving_at(lambda url: app, **tls) as url:
+        yield url
+
+
+@asynccontextmanager
+async def serving_at(make: Callable[[str], Any], **tls: Any) -> AsyncIterator[str]:
+    """Serve the ASGI app that `make` makes for its address."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
+        url = f"{'https' if tls else 'http'}://127.0.0.1:{listening.getsockname()[1]}"
+        config = uvicorn.Config(make(url), log_level="error", ws="none", timeout_graceful_shutdown=1, **tls)
         server = _Uvicorn(config)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(server.serve, [listening])
             await server.serving.wait()
-            yield f"{'https' if tls else 'http'}://127.0.0.1:{listening.getsockname()[1]}"
+            yield url
             server.should_exit = True

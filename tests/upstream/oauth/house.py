@@ -1,0 +1,94 @@
+"""What the tests of logins share: one upstream's store, wire and credential, with a task that renews."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import anyio
+from mcp_gateway.upstream.dispatch.http import HttpDispatcher
+from mcp_gateway.upstream.dispatch.origin import Origin
+from mcp_gateway.upstream.oauth.account import Account, LoginSettings
+from mcp_gateway.upstream.oauth.credential import Credential
+from mcp_gateway.upstream.oauth.entry import log_in
+from mcp_gateway.upstream.oauth.logins import Logins
+from mcp_gateway.upstream.oauth.store import TokenStore
+
+from tests.fakes.login_server import approve
+
+WAIT_S = 15
+"""Longest wait for what should come in a moment: 2 cores are shared."""
+
+
+def origin(url: str, name: str = "up", **more: Any) -> Origin:
+    return Origin(name, url, headers={}, tls=None, proxy=None, max_message_bytes=100_000, **more)
+
+
+def dispatcher(url: str, credential: Credential, **more: Any) -> HttpDispatcher:
+    fields: dict[str, Any] = {"headers": {}, **more}
+    return HttpDispatcher(
+        "up", url, tls=None, proxy=None, listener=lambda method, params: None, authorization=credential, **fields
+    )
+
+
+async def logged_in(
+    folder: Path, url: str, settings: LoginSettings | None = None, *, name: str = "up", within_s: float = WAIT_S
+) -> Account:
+    """Log in as a person who approves."""
+    async with anyio.create_task_group() as group:
+
+        def show(page: str) -> None:
+            group.start_soon(approve, page)
+
+        with anyio.fail_after(WAIT_S):
+            settings = settings or LoginSettings()
+            return await log_in(origin(url, name), url, settings, folder, {}, show, within_s=within_s)
+
+
+@dataclass
+class House:
+    """One process with a credential for one upstream. `changed` are the servers whose login is another one."""
+
+    folder: Path
+    url: str
+    logins: Logins
+    credential: Credential
+    changed: list[str] = field(default_factory=list)
+    notice: anyio.Event = field(default_factory=anyio.Event)
+
+    @property
+    def store(self) -> TokenStore:
+        return TokenStore(self.folder, {}, "up", self.url)
+
+    def age(self, by_s: float) -> Account:
+        """Make the stored login older, as if time had passed before this process began."""
+        account = self.store.account()
+        assert account is not None
+        older = replace(account, obtained_at=account.obtained_at - by_s)
+        self.store.put(older)
+        return older
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        with anyio.fail_after(WAIT_S):
+            while not condition():
+                await self.notice.wait()
+                self.notice = anyio.Event()
+
+
+@asynccontextmanager
+async def house(folder: Path, url: str, settings: LoginSettings | None = None) -> AsyncIterator[House]:
+    """A credential that renews itself while the context lasts."""
+    logins = Logins(folder, {})
+    home = House(folder, url, logins, logins.credential("up", url, settings or LoginSettings()))
+
+    def changed(server: str) -> None:
+        home.changed.append(server)
+        home.notice.set()
+
+    async with anyio.create_task_group() as group:
+        await group.start(logins.run, changed)
+        yield home
+        group.cancel_scope.cancel()
