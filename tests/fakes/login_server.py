@@ -38,7 +38,8 @@ class LoginServer:
     """What a test sees of the authorization server, and how it tells it to be.
 
     `forms` are the requests to the token endpoint, in order. `metadata` is laid over what is published; None takes a
-    field away. `iss` is sent with answers to the browser. `gate` holds the token endpoint while it is closed.
+    field away. `iss` is sent with answers to the browser. `gate` holds the token endpoint while it is closed;
+    `asked` is set when it is asked for a token.
     """
 
     url: str
@@ -52,6 +53,7 @@ class LoginServer:
     deny: str | None = None
     status: int = 200
     gate: anyio.Event | None = None
+    asked: anyio.Event = field(default_factory=anyio.Event)
     _access: dict[str, AccessToken] = field(default_factory=dict)
     _refresh: dict[str, dict[str, str]] = field(default_factory=dict)
     _codes: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -61,6 +63,12 @@ class LoginServer:
     def know(self, id: str, secret: str | None = None, redirect_uri: str | None = None) -> None:
         """Register a client by hand."""
         self.clients[id] = {"client_secret": secret, "redirect_uris": [redirect_uri] if redirect_uri else []}
+
+    async def until_asked(self, times: int) -> None:
+        """Wait until the token endpoint has been asked so often."""
+        while len(self.forms) < times:
+            self.asked = anyio.Event()
+            await self.asked.wait()
 
     def revoke(self) -> None:
         """Take every token back, refresh tokens too."""
@@ -136,6 +144,7 @@ class LoginServer:
     async def _token(self, request: Request) -> Response:
         form = dict(parse_qsl((await request.body()).decode()))
         self.forms.append(form)
+        self.asked.set()
         if self.gate is not None:
             await self.gate.wait()
         if self.status != 200:

@@ -98,7 +98,8 @@ class Credential:
         if refused is not None and refused == last and time.monotonic() - at_monotonic_s < PAUSE_S:
             return None  # the new token is refused as the old one was
         header = await self._awaited(self._flown(refused, challenge))
-        self._after_refusal = header, time.monotonic()
+        if refused is not None:
+            self._after_refusal = header, time.monotonic()
         return None if header == refused else header
 
     def refusal(self, status: int, challenge: str | None) -> UpstreamAuth:

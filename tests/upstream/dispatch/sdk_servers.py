@@ -80,6 +80,12 @@ class _Uvicorn(uvicorn.Server):
         await super().startup(sockets)
         self.serving.set()
 
+    async def main_loop(self) -> None:
+        """Without the tenth of a second that stopping takes else."""
+        await self.on_tick(0)
+        while not self.should_exit:  # noqa: ASYNC110 - it is a plain attribute
+            await anyio.sleep(0.01)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield

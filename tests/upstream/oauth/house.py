@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import anyio
+from mcp_gateway.errors import GatewayError
 from mcp_gateway.upstream.dispatch.http import HttpDispatcher
 from mcp_gateway.upstream.dispatch.origin import Origin
 from mcp_gateway.upstream.oauth.account import Account, LoginSettings
@@ -35,17 +36,37 @@ def dispatcher(url: str, credential: Credential, **more: Any) -> HttpDispatcher:
 
 
 async def logged_in(
-    folder: Path, url: str, settings: LoginSettings | None = None, *, name: str = "up", within_s: float = WAIT_S
+    folder: Path,
+    url: str,
+    settings: LoginSettings | None = None,
+    *,
+    person: Callable[[str], Coroutine[Any, Any, object]] = approve,
+    within_s: float = WAIT_S,
 ) -> Account:
-    """Log in as a person who approves."""
+    """Log in as this person, who approves unless said otherwise. Raises as `log_in` does."""
+    outcome: Account | GatewayError
     async with anyio.create_task_group() as group:
 
         def show(page: str) -> None:
-            group.start_soon(approve, page)
+            group.start_soon(person, page)
 
-        with anyio.fail_after(WAIT_S):
-            settings = settings or LoginSettings()
-            return await log_in(origin(url, name), url, settings, folder, {}, show, within_s=within_s)
+        settings = settings or LoginSettings()
+        try:
+            outcome = await log_in(origin(url), url, settings, folder, {}, show, within_s=within_s)
+        except GatewayError as failure:  # the group would wrap it
+            outcome = failure
+    if isinstance(outcome, GatewayError):
+        raise outcome
+    return outcome
+
+
+def age(folder: Path, url: str, by_s: float) -> str:
+    """Make the stored login older, as if time had passed before a process began; its header."""
+    store = TokenStore(folder, {}, "up", url)
+    account = store.account()
+    assert account is not None
+    store.put(replace(account, obtained_at=account.obtained_at - by_s))
+    return account.header
 
 
 @dataclass
@@ -62,14 +83,6 @@ class House:
     @property
     def store(self) -> TokenStore:
         return TokenStore(self.folder, {}, "up", self.url)
-
-    def age(self, by_s: float) -> Account:
-        """Make the stored login older, as if time had passed before this process began."""
-        account = self.store.account()
-        assert account is not None
-        older = replace(account, obtained_at=account.obtained_at - by_s)
-        self.store.put(older)
-        return older
 
     async def until(self, condition: Callable[[], bool]) -> None:
         with anyio.fail_after(WAIT_S):

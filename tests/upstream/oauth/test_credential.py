@@ -16,7 +16,7 @@ from mcp_gateway.upstream.oauth.account import LoginSettings
 from tests.fakes.login_server import Guarded, LoginServer, guarded, login_server
 from tests.upstream.dispatch.https import LEGACY, handshake
 from tests.upstream.dispatch.pipes import ask
-from tests.upstream.oauth.house import WAIT_S, House, dispatcher, house, logged_in
+from tests.upstream.oauth.house import WAIT_S, House, age, dispatcher, house, logged_in
 
 pytestmark = pytest.mark.filterwarnings("ignore::mcp.MCPDeprecationWarning")
 
@@ -27,37 +27,33 @@ ENDED_S = HOUR_S + 30
 MACHINE = LoginSettings("robot", "s3cret", client_credentials=True)
 
 
+FarEnd = tuple[LoginServer, Guarded, House]
+
+
 @asynccontextmanager
-async def home_of(
-    folder: Path, settings: LoginSettings | None = None
-) -> AsyncIterator[tuple[LoginServer, Guarded, House]]:
-    """An issuer, a server, and the credential of a person who has logged in."""
+async def home_of(folder: Path, settings: LoginSettings | None = None, *, age_s: float = 0) -> AsyncIterator[FarEnd]:
+    """An issuer, a server, and the credential of a person who logged in so long ago; with `settings`, of nobody."""
     async with login_server() as issuer, guarded(issuer) as server:
         if settings is None:
             await logged_in(folder, server.url)
+            age(folder, server.url, age_s)
         async with house(folder, server.url, settings) as home:
             yield issuer, server, home
-
-
-async def aged(home: House, by_s: float) -> str:
-    """The login of before, so old; its header."""
-    account = home.age(by_s)
-    await home.credential.look()
-    return account.header
 
 
 # -- renewing ----------------------------------------------------------------------------------------------------------
 
 
 async def test_a_token_near_its_end_is_renewed_while_requests_go_on_with_it(tmp_path: Path) -> None:
-    async with home_of(tmp_path) as (issuer, _, home):
-        old = await aged(home, DUE_S)
+    async with home_of(tmp_path, age_s=DUE_S) as (issuer, _, home):
         issuer.gate = anyio.Event()
         with anyio.fail_after(WAIT_S):
+            old = await home.credential.header()
+            await issuer.until_asked(2)
             assert [await home.credential.header() for _ in range(3)] == [old] * 3
             issuer.gate.set()
-            while await home.credential.header() == old:
-                await anyio.sleep(0.01)
+            new = await home.credential.renewed(old, None)
+        assert await home.credential.header() == new != old
     assert issuer.grants == ["authorization_code", "refresh_token"]
 
 
@@ -67,8 +63,8 @@ async def test_requests_that_have_no_working_token_wait_for_one_renewal(tmp_path
     async def request(home: House) -> None:
         headers.append(await home.credential.header())
 
-    async with home_of(tmp_path) as (issuer, _, home):
-        old = await aged(home, ENDED_S)
+    async with home_of(tmp_path, age_s=ENDED_S) as (issuer, server, home):
+        old = age(tmp_path, server.url, 0)
         async with anyio.create_task_group() as group:
             for _ in range(10):
                 group.start_soon(request, home)
@@ -79,21 +75,27 @@ async def test_requests_that_have_no_working_token_wait_for_one_renewal(tmp_path
 
 
 async def test_a_refresh_token_is_used_once_and_its_successor_after_it(tmp_path: Path) -> None:
-    async with home_of(tmp_path) as (issuer, _, home):
+    async with home_of(tmp_path) as (issuer, server, _):
         for _ in range(3):
-            await aged(home, ENDED_S)
-            await home.credential.header()
+            age(tmp_path, server.url, ENDED_S)
+            async with house(tmp_path, server.url) as home:
+                await home.credential.header()
     used = [form["refresh_token"] for form in issuer.forms[1:]]
     assert len(set(used)) == 3
-    assert {form["resource"] for form in issuer.forms} == {home.url}
+    assert {form["resource"] for form in issuer.forms} == {server.url}
 
 
 async def test_a_request_that_ends_does_not_lose_the_token_it_waits_for(tmp_path: Path) -> None:
-    async with home_of(tmp_path) as (issuer, _, home):
-        old = await aged(home, ENDED_S)
+    async def request(home: House) -> None:
+        await home.credential.header()
+
+    async with home_of(tmp_path, age_s=ENDED_S) as (issuer, server, home):
+        old = age(tmp_path, server.url, 0)
         issuer.gate = anyio.Event()
-        with anyio.move_on_after(0.05):
-            await home.credential.header()
+        async with anyio.create_task_group() as group:
+            group.start_soon(request, home)
+            await issuer.until_asked(2)
+            group.cancel_scope.cancel()
         issuer.gate.set()
         with anyio.fail_after(WAIT_S):
             assert await home.credential.header() != old
@@ -102,26 +104,27 @@ async def test_a_request_that_ends_does_not_lose_the_token_it_waits_for(tmp_path
 
 async def test_a_gateway_that_stops_keeps_the_token_it_is_being_given(tmp_path: Path) -> None:
     async with home_of(tmp_path) as (issuer, server, home):
-        await aged(home, DUE_S)
+        old = age(tmp_path, server.url, DUE_S)
         async with house(tmp_path, server.url) as leaving:
-            old = await leaving.credential.header()
-            while len(issuer.forms) < 2:
-                await anyio.sleep(0.01)
+            await leaving.credential.header()
+            await issuer.until_asked(2)
         account = home.store.account()
         assert account is not None
         assert account.header != old
 
 
 async def test_while_the_issuer_is_down_a_token_is_used_to_its_end(tmp_path: Path) -> None:
-    async with home_of(tmp_path) as (issuer, _, home):
+    async with home_of(tmp_path, age_s=DUE_S) as (issuer, server, home):
         issuer.status = 503
-        old = await aged(home, DUE_S)
+        old = await home.credential.header()
+        await issuer.until_asked(2)
         assert await home.credential.header() == old
-        await aged(home, 60)
-        with pytest.raises(UpstreamUnavailable, match="answered with HTTP 503"):
-            await home.credential.header()
-        issuer.status = 200
-        assert await home.credential.header() != old
+        age(tmp_path, server.url, 60)
+        async with house(tmp_path, server.url) as later:
+            with pytest.raises(UpstreamUnavailable, match="answered with HTTP 503"):
+                await later.credential.header()
+            issuer.status = 200
+            assert await later.credential.header() != old
 
 
 RENEWER = """
@@ -153,8 +156,7 @@ async def test_of_two_processes_one_renews_and_the_other_finds_what_it_got(tmp_p
             await asking.send(None)
             said.append((first + b"".join([part async for part in child.stdout])).decode().split()[1])
 
-    async with home_of(tmp_path) as (issuer, server, home):
-        await aged(home, ENDED_S)
+    async with home_of(tmp_path, age_s=ENDED_S) as (issuer, server, _):
         issuer.gate = anyio.Event()
         send, receive = anyio.create_memory_object_stream[None](2)
         async with anyio.create_task_group() as group, send, receive:
@@ -163,8 +165,7 @@ async def test_of_two_processes_one_renews_and_the_other_finds_what_it_got(tmp_p
             with anyio.fail_after(WAIT_S * 2):
                 await receive.receive()
                 await receive.receive()
-                while len(issuer.forms) < 2:
-                    await anyio.sleep(0.01)
+                await issuer.until_asked(2)
             issuer.gate.set()
     assert issuer.grants == ["authorization_code", "refresh_token"]
     assert len(said) == 2
@@ -206,13 +207,16 @@ async def test_an_upstream_nobody_has_logged_in_to_says_what_to_run(tmp_path: Pa
 
 
 async def test_an_upstream_that_names_another_issuer_gets_no_token_of_the_old_one(tmp_path: Path) -> None:
-    async with login_server() as other, home_of(tmp_path) as (issuer, server, home):
-        async with dispatcher(server.url, home.credential) as upstream:
-            await handshake(upstream, LEGACY)
-            issuer.revoke_access()
-            server.resource = {"resource": server.url, "authorization_servers": [other.url]}
-            with pytest.raises(UpstreamAuth, match="names another authorization server than before"):
-                await ask(upstream, "tools/call", {"name": "echo", "arguments": {}})
+    async with (
+        login_server() as other,
+        home_of(tmp_path) as (issuer, server, home),
+        dispatcher(server.url, home.credential) as upstream,
+    ):
+        await handshake(upstream, LEGACY)
+        issuer.revoke_access()
+        server.resource = {"resource": server.url, "authorization_servers": [other.url]}
+        with pytest.raises(UpstreamAuth, match="names another authorization server than before"):
+            await ask(upstream, "tools/call", {"name": "echo", "arguments": {}})
     assert issuer.grants == ["authorization_code"]
     assert other.forms == []
 
@@ -229,8 +233,7 @@ async def test_a_login_at_another_issuer_takes_the_place_of_the_old_one(tmp_path
 
 
 async def test_a_login_of_another_client_or_issuer_than_is_configured_is_not_used(tmp_path: Path) -> None:
-    async with home_of(tmp_path) as (issuer, server, home):
-        await aged(home, ENDED_S)
+    async with home_of(tmp_path, age_s=ENDED_S) as (issuer, server, _):
         async with house(tmp_path, server.url, LoginSettings("other client")) as changed:
             with pytest.raises(UpstreamAuth, match="run: mcp-gateway login up"):
                 await changed.credential.header()
@@ -300,20 +303,19 @@ async def test_a_login_made_by_another_process_counts_at_once_and_so_does_its_en
 
 
 async def test_a_token_that_another_process_renewed_is_no_other_login(tmp_path: Path) -> None:
-    async with home_of(tmp_path) as (_, server, home), house(tmp_path, server.url) as other:
-        old = await aged(home, ENDED_S)
-        await other.credential.look()
+    async with home_of(tmp_path, age_s=ENDED_S) as (_, server, home), house(tmp_path, server.url) as other:
+        old = age(tmp_path, server.url, 0)
         new = await other.credential.header()
         assert await home.credential.look() is False
         assert await home.credential.header() == new != old
 
 
 async def test_a_login_that_no_key_opens_is_told_and_not_used(tmp_path: Path) -> None:
-    async with home_of(tmp_path) as (_, server, home):
+    async with home_of(tmp_path) as (_, server, _):
         (tmp_path / "secret.key").unlink()
-        assert await home.credential.look() is True
-        with pytest.raises(UpstreamAuth, match="no key that is here opens the stored login of upstream 'up'"):
-            await home.credential.header()
+        async with house(tmp_path, server.url) as home:
+            with pytest.raises(UpstreamAuth, match="no key that is here opens the stored login of upstream 'up'"):
+                await home.credential.header()
 
 
 # -- what goes upstream ------------------------------------------------------------------------------------------------

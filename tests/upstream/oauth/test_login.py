@@ -19,7 +19,7 @@ from mcp_gateway.upstream.oauth.store import TokenStore
 from tests.fakes.login_server import Guarded, LoginServer, approve, guarded, login_server
 from tests.upstream.dispatch.https import LEGACY, handshake
 from tests.upstream.dispatch.pipes import ask
-from tests.upstream.oauth.house import WAIT_S, dispatcher, house, logged_in, origin
+from tests.upstream.oauth.house import WAIT_S, age, dispatcher, house, logged_in, origin
 
 pytestmark = pytest.mark.filterwarnings("ignore::mcp.MCPDeprecationWarning")
 
@@ -28,6 +28,14 @@ pytestmark = pytest.mark.filterwarnings("ignore::mcp.MCPDeprecationWarning")
 async def far_end() -> AsyncIterator[tuple[LoginServer, Guarded]]:
     async with login_server() as issuer, guarded(issuer) as server:
         yield issuer, server
+
+
+async def nobody(page: str) -> None:
+    pass
+
+
+def state_files(folder: Path) -> list[Path]:
+    return [file for file in folder.rglob("*") if file.is_file()]
 
 
 async def browse(page: str, **changes: str) -> httpx2.Response:
@@ -111,10 +119,8 @@ async def test_an_answer_with_another_state_is_refused_and_ends_nothing(tmp_path
         answers.append((await browse(page, state="guessed", code="evil", iss=issuer.url)).status_code)
         answers.append((await approve(page)).status_code)
 
-    async with far_end() as (issuer, server), anyio.create_task_group() as group:
-        await log_in(
-            origin(server.url), server.url, LoginSettings(), tmp_path, {}, lambda page: group.start_soon(person, page)
-        )
+    async with far_end() as (issuer, server):
+        await logged_in(tmp_path, server.url, person=person)
     assert answers == [400, 200]
     assert "evil" not in [form["code"] for form in issuer.forms]
 
@@ -149,11 +155,9 @@ async def test_a_code_of_another_login_gives_no_token(tmp_path: Path) -> None:
         stolen = issuer.code({**fields, "code_challenge": "of-another-verifier"})
         await browse(page, code=stolen, iss=issuer.url)
 
-    async with far_end() as (issuer, server), anyio.create_task_group() as group:
+    async with far_end() as (issuer, server):
         with pytest.raises(UpstreamAuth, match=r"gave no token for the login \(invalid_grant\)") as caught:
-            await log_in(
-                origin(server.url), server.url, LoginSettings(), tmp_path, {}, lambda p: group.start_soon(person, p)
-            )
+            await logged_in(tmp_path, server.url, person=person)
     assert "stranger" not in caught.value.message
     assert TokenStore(tmp_path, {}, "up", server.url).account() is None
 
@@ -170,10 +174,8 @@ async def test_a_person_who_says_no_is_believed(tmp_path: Path) -> None:
 
 async def test_a_login_nobody_comes_to_ends(tmp_path: Path) -> None:
     async with far_end() as (_, server):
-        with pytest.raises(UpstreamAuth, match="nobody logged in to upstream 'up' within 0.05 s"):
-            await log_in(
-                origin(server.url), server.url, LoginSettings(), tmp_path, {}, lambda page: None, within_s=0.05
-            )
+        with pytest.raises(UpstreamAuth, match=r"nobody logged in to upstream 'up' within 0\.05 s"):
+            await logged_in(tmp_path, server.url, person=nobody, within_s=0.05)
 
 
 @pytest.mark.parametrize(
@@ -210,23 +212,25 @@ async def test_nothing_of_a_login_can_be_read_in_the_state_folder_or_in_messages
     caplog.set_level("DEBUG")
     async with far_end() as (issuer, server):
         account = await logged_in(tmp_path, server.url)
+        age(tmp_path, server.url, 4000)
         async with house(tmp_path, server.url) as home:
-            home.age(4000)
-            await home.credential.look()
             await home.credential.header()
-            shown = [caplog.text, repr(account), repr(home.store.account()), repr(home.credential)]
-            issuer.revoke()
-            home.age(4000)
-            await home.credential.look()
+            shown = [repr(account), repr(home.store.account()), repr(home.credential)]
+        kept = issuer.secrets
+        issuer.revoke()
+        age(tmp_path, server.url, 4000)
+        async with house(tmp_path, server.url) as home:
             with pytest.raises(GatewayError) as refused:
                 await home.credential.header()
             shown.append(refused.value.message)
-    written = [file.read_text(errors="replace") for file in tmp_path.rglob("*") if file.is_file()]
+    files = state_files(tmp_path)
+    shown += [file.read_text(errors="replace") for file in files]
+    shown += [record.getMessage() for record in caplog.records if record.name.startswith("mcp_gateway")]
     held = account.tokens
-    for secret in [*issuer.secrets, held.access, held.refresh or ""]:
+    for secret in [*kept, held.access, held.refresh or ""]:
         assert secret
-        assert not any(secret in text for text in [*shown, *written])
-    assert all(file.stat().st_mode & 0o077 == 0 for file in tmp_path.rglob("*") if file.is_file())
+        assert not any(secret in text for text in shown)
+    assert all(file.stat().st_mode & 0o077 == 0 for file in files)
 
 
 async def test_the_wait_for_a_person_holds_nothing_up(tmp_path: Path) -> None:
@@ -238,9 +242,8 @@ async def test_the_wait_for_a_person_holds_nothing_up(tmp_path: Path) -> None:
             log_in, origin(server.url), server.url, LoginSettings(), tmp_path, {}, lambda page: shown.set()
         )
         await shown.wait()
+        age(tmp_path, server.url, 4000)
         async with house(tmp_path, server.url) as home:
-            home.age(4000)
-            await home.credential.look()
             with anyio.fail_after(WAIT_S):
                 assert await home.credential.header() is not None
         group.cancel_scope.cancel()
