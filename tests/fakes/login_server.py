@@ -232,7 +232,10 @@ async def guarded(issuer: LoginServer) -> AsyncIterator[Guarded]:
 
     def make(url: str) -> Guarded:
         settings = AuthSettings(
-            issuer_url=AnyHttpUrl(issuer.url), resource_server_url=AnyHttpUrl(f"{url}/mcp"), required_scopes=["use"]
+            issuer_url=AnyHttpUrl(issuer.url),
+            resource_server_url=AnyHttpUrl(f"{url}/mcp"),
+            required_scopes=["use"],
+            validate_token_resource=True,
         )
         app = mcp_server(Probe()).streamable_http_app(auth=settings, token_verifier=issuer)
         made.append(Guarded(f"{url}/mcp", app))

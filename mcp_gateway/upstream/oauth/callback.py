@@ -108,9 +108,9 @@ async def _target(stream: anyio.abc.SocketStream) -> str:
     """The target of the GET request that comes. Raises ValueError for anything else."""
     head = b""
     while b"\r\n\r\n" not in head:
+        head += await stream.receive(_MAX_HEAD_BYTES)
         if len(head) > _MAX_HEAD_BYTES:
             raise ValueError("too large")
-        head += await stream.receive()
     method, target, version = head.split(b"\r\n", 1)[0].decode("ascii").split(" ")
     if method != "GET" or not version.startswith("HTTP/1."):
         raise ValueError("not a page's request")
