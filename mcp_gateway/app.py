@@ -141,7 +141,7 @@ class App:
             container=container(config),
         )
         self.access = Access(config, state, environ)
-        self.logins = Logins(state, environ)
+        self.logins = Logins(state, environ, self._redactor.know_newest)
         self._definitions = self._define(config)
         self._offers_changed = anyio.Event()
         self._heard = anyio.Event()

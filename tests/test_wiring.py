@@ -137,6 +137,12 @@ cache: {ttl: 30}
     assert "the-first-token" not in rules["a"].credential
 
 
+def test_another_login_is_another_credential(tmp_path: Path) -> None:
+    config = loaded(tmp_path, "mcpServers: {a: {url: 'http://a.example', auth: oauth}}")
+    nobody, somebody = caching(config, lambda server: ""), caching(config, lambda server: f"somebody at {server}")
+    assert nobody["a"].credential != somebody["a"].credential
+
+
 def test_the_model_is_told_its_key(tmp_path: Path) -> None:
     settings = model_settings(loaded(tmp_path, "llm: {model: m, base_url: 'http://127.0.0.1:1', api_key: '${TOKEN}'}"))
     assert (settings.model, settings.api_key, settings.keeps_all) == ("m", "the-first-token", False)

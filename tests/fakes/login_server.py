@@ -18,19 +18,24 @@ from urllib.parse import parse_qsl, unquote, urlencode
 
 import anyio
 import httpx2
+from mcp.server.auth.middleware.bearer_auth import BearerAuthBackend, RequireAuthMiddleware
 from mcp.server.auth.provider import AccessToken
+from mcp.server.auth.routes import create_protected_resource_routes
 from mcp.server.auth.settings import AuthSettings
 from pydantic import AnyHttpUrl
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
-from tests.upstream.dispatch.sdk_servers import Probe, mcp_server, serving_at
+from tests.upstream.dispatch.sdk_servers import Probe, mcp_server, serving_at, sse_app
 
 METADATA = "/.well-known/oauth-authorization-server"
 RESOURCE = "/.well-known/oauth-protected-resource/mcp"
+RESOURCE_OF_SSE = "/.well-known/oauth-protected-resource/sse"
 
 
 @dataclass(slots=True)
@@ -211,6 +216,20 @@ class Guarded:
                 await JSONResponse(self.resource)(scope, receive, send)
                 return
         await self.app(scope, receive, send)
+
+
+@asynccontextmanager
+async def guarded_sse(issuer: LoginServer) -> AsyncIterator[str]:
+    """The same over HTTP+SSE; yields the address of its stream."""
+
+    def make(url: str) -> Starlette:
+        metadata = create_protected_resource_routes(AnyHttpUrl(f"{url}/sse"), [AnyHttpUrl(issuer.url)], ["use"])
+        guard = RequireAuthMiddleware(sse_app(mcp_server(Probe())), ["use"], AnyHttpUrl(f"{url}{RESOURCE_OF_SSE}"))
+        tokens = Middleware(AuthenticationMiddleware, backend=BearerAuthBackend(issuer))
+        return Starlette(routes=[*metadata, Mount("/", guard)], middleware=[tokens])
+
+    async with serving_at(make) as url:
+        yield f"{url}/sse"
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import pytest
 from mcp_gateway.catalog.vetting import DEFAULT_CAPS, Caps
 from mcp_gateway.config import HttpServer, Server, SseServer, StdioServer
-from mcp_gateway.upstream.define import DISABLED_IN_FILE, define
+from mcp_gateway.upstream.define import DISABLED_IN_FILE, define, login_settings
 from mcp_gateway.upstream.definition import Definition, Isolation
 from mcp_gateway.upstream.dispatch.http import HttpDispatcher
 from mcp_gateway.upstream.dispatch.sse import SseDispatcher
@@ -16,6 +16,7 @@ from mcp_gateway.upstream.dispatch.stdio import StdioDispatcher
 from mcp_gateway.upstream.lifecycle import RestartPolicy
 from mcp_gateway.upstream.oauth.account import LoginSettings
 from mcp_gateway.upstream.session import Era
+from pydantic import ValidationError
 
 from tests.upstream.dispatch.pipes import unheard
 
@@ -53,6 +54,36 @@ def defining(
         authorize=no_login,
         caps=caps,
     )
+
+
+def test_a_login_is_as_the_entry_says() -> None:
+    assert login_settings(child()) is None
+    assert login_settings(remote()) is None
+    assert login_settings(remote(headers={}, auth="oauth")) == LoginSettings()
+    entry = {
+        "client_id": "me",
+        "client_secret": SECRET,
+        "issuer": "https://i.example",
+        "scopes": ["a", "b"],
+        "redirect_port": 7,
+        "client_credentials": True,
+    }
+    wanted = LoginSettings("me", SECRET, "https://i.example", ("a", "b"), 7, client_credentials=True)
+    assert login_settings(remote(headers={}, auth=entry)) == wanted
+    assert SECRET not in repr(wanted)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"auth": "oauth"}, "has both auth and an Authorization header"),
+        ({"headers": {}, "auth": {"client_secret": SECRET}}, "has a client_secret but no client_id"),
+        ({"headers": {}, "auth": {"client_id": "me", "client_credentials": True}}, "has client_credentials but no"),
+    ],
+)
+def test_a_login_that_cannot_be_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        remote(**changes)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from mcp_gateway.errors import (
     UpstreamUnavailable,
 )
 from mcp_gateway.upstream.dispatch.exchange import Exchange
+from mcp_gateway.upstream.oauth.advice import to_log_in
 from mcp_gateway.upstream.oauth.challenge import bearer
 from mcp_gateway.wire import Malformed, decode
 
@@ -54,7 +55,7 @@ def _auth(server: str, exchange: Exchange) -> UpstreamAuth:
     who = f"the proxy of upstream {server!r}" if exchange.status == 407 else f"upstream {server!r}"
     hint = ""
     if exchange.status == 401 and "resource_metadata" in bearer(exchange.challenge):
-        hint = f"; it takes logins: write `auth: oauth` in its entry, then run: mcp-gateway login {server}"
+        hint = f"; it takes logins: write `auth: oauth` in its entry, then run: {to_log_in(server)}"
     error = UpstreamAuth(f"{who} refused our credentials (HTTP {exchange.status}){hint}", server=server)
     error.status = exchange.status
     error.challenge = exchange.challenge

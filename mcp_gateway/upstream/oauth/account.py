@@ -81,6 +81,11 @@ class Account:
         return f"Bearer {self.tokens.access}"
 
     @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be seen anywhere."""
+        return tuple(filter(None, (self.tokens.access, self.tokens.refresh, self.client.secret)))
+
+    @property
     def ends_at(self) -> float | None:
         return None if self.tokens.lasts_s is None else self.obtained_at + self.tokens.lasts_s
 

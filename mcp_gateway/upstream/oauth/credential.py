@@ -18,6 +18,7 @@ import anyio.to_thread
 
 from mcp_gateway.errors import GatewayError, InternalError, UpstreamAuth, UpstreamUnavailable
 from mcp_gateway.upstream.oauth.account import Account, LoginSettings, OAuthClient
+from mcp_gateway.upstream.oauth.advice import to_log_in
 from mcp_gateway.upstream.oauth.challenge import bearer, wanted_scope
 from mcp_gateway.upstream.oauth.store import TokenStore
 from mcp_gateway.upstream.oauth.turn import turn
@@ -33,6 +34,9 @@ FLIGHT_WITHIN_S: Final = 30.0
 Start = Callable[[Callable[[], Awaitable[None]]], None]
 """Starts a task that belongs to no request."""
 
+Told = Callable[[str, tuple[str, ...]], None]
+"""Hears of a server's secrets, so that they can be kept out of what is shown."""
+
 
 class _Flight:
     """One renewal on its way; `failure` says why it brought nothing."""
@@ -46,7 +50,15 @@ class Credential:
     """See `Authorization`. Made with the login that is stored; blocks for a moment."""
 
     def __init__(
-        self, server: str, url: str, settings: LoginSettings, store: TokenStore, wire: AuthorizationWire, start: Start
+        self,
+        server: str,
+        url: str,
+        settings: LoginSettings,
+        *,
+        store: TokenStore,
+        wire: AuthorizationWire,
+        start: Start,
+        told: Told,
     ) -> None:
         self._server = server
         self._url = url
@@ -54,6 +66,7 @@ class Credential:
         self._store = store
         self._wire = wire
         self._start = start
+        self._tell = told
         self._flight: _Flight | None = None
         self._not_before_monotonic_s = 0.0
         self._after_refusal: tuple[str | None, float] = None, 0.0
@@ -112,14 +125,12 @@ class Credential:
         if self._settings.client_credentials:
             return self._says(f"does not accept our token (HTTP {status}); see auth.client_id and auth.scopes")
         if self._account is None:
-            return self._says(f"wants a login; run: mcp-gateway login {self._server}")
+            return self._says(f"wants a login; run: {to_log_in(self._server)}")
         if status == 403:
             scope = wanted_scope(challenge) if bearer(challenge).get("error") == "insufficient_scope" else None
             more = f"add {scope!r} to auth.scopes and run" if scope else "for another account run"
-            return self._says(
-                f"does not allow this to our account (HTTP 403); {more}: mcp-gateway login {self._server}"
-            )
-        return self._says(f"does not accept our login any more; run: mcp-gateway login {self._server}")
+            return self._says(f"does not allow this to our account (HTTP 403); {more}: {to_log_in(self._server)}")
+        return self._says(f"does not accept our login any more; run: {to_log_in(self._server)}")
 
     # -- the flight ------------------------------------------------------------------------------------------------
 
@@ -254,6 +265,8 @@ class Credential:
         return self.login, self._unreadable is None
 
     def _take(self, account: Account | None) -> None:
+        if account is not None:
+            self._tell(self._server, account.secrets)
         self._account = account
 
     async def _keep(self, account: Account) -> None:
@@ -266,11 +279,11 @@ class Credential:
     # -- what is raised --------------------------------------------------------------------------------------------
 
     def _ended(self) -> UpstreamAuth:
-        return self._says(f"does not accept our login any more; run: mcp-gateway login {self._server}")
+        return self._says(f"does not accept our login any more; run: {to_log_in(self._server)}")
 
     def _moved(self) -> UpstreamAuth:
         return self._says(
-            f"names another authorization server than before; if that is right, run: mcp-gateway login {self._server}"
+            f"names another authorization server than before; if that is right, run: {to_log_in(self._server)}"
         )
 
     def _says(self, what: str) -> UpstreamAuth:

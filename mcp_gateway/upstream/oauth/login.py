@@ -20,6 +20,7 @@ from mcp.client.auth import PKCEParameters
 from mcp_gateway.errors import PortBusy, UpstreamAuth
 from mcp_gateway.upstream.oauth import grant
 from mcp_gateway.upstream.oauth.account import Account, LoginSettings, OAuthClient, Registration, Tokens
+from mcp_gateway.upstream.oauth.advice import to_log_in
 from mcp_gateway.upstream.oauth.callback import Answer, Callback, listening
 from mcp_gateway.upstream.oauth.discovery import Place
 from mcp_gateway.upstream.oauth.registration import configured, register
@@ -61,16 +62,24 @@ async def in_browser(
     state, pkce = secrets.token_urlsafe(32), PKCEParameters.generate()
     async with _callback(state, settings.redirect_port, known) as callback:
         client = configured(settings, place.metadata) or await _registered(wire, place, store, known, callback)
-        show(_page(place, client, settings, callback.redirect_uri, state, pkce.code_challenge))
-        answer = await _answer(wire, callback, within_s)
-        code = _code(wire, place, answer)
         try:
-            tokens = await grant.by_code(
-                wire, place, client, code=code, verifier=pkce.code_verifier, redirect_uri=callback.redirect_uri
-            )
-        except Declined as declined:
-            raise wire.unusable(f"gave no token for the login ({declined.error})") from None
+            show(_page(place, client, settings, callback.redirect_uri, state, pkce.code_challenge))
+            code = _code(wire, place, await _answer(wire, callback, within_s))
+            tokens = await _exchanged(wire, place, client, code, pkce.code_verifier, callback.redirect_uri)
+        except BaseException:
+            with anyio.CancelScope(shield=True):  # the issuer may know the client no more: the next login registers one
+                await anyio.to_thread.run_sync(store.forget_registration, place.issuer)
+            raise
     return _account(place, client, tokens, login=secrets.token_hex(16), configured=settings.client_id is not None)
+
+
+async def _exchanged(
+    wire: AuthorizationWire, place: Place, client: OAuthClient, code: str, verifier: str, redirect_uri: str
+) -> Tokens:
+    try:
+        return await grant.by_code(wire, place, client, code=code, verifier=verifier, redirect_uri=redirect_uri)
+    except Declined as declined:
+        raise wire.unusable(f"gave no token for the login ({declined.error})") from None
 
 
 @asynccontextmanager
@@ -131,8 +140,7 @@ async def _answer(wire: AuthorizationWire, callback: Callback, within_s: float) 
     with anyio.move_on_after(within_s):
         return await callback.answer()
     raise UpstreamAuth(
-        f"nobody logged in to upstream {wire.server!r} within {within_s:g} s; try again: "
-        f"mcp-gateway login {wire.server}",
+        f"nobody logged in to upstream {wire.server!r} within {within_s:g} s; try again: {to_log_in(wire.server)}",
         server=wire.server,
     )
 

@@ -16,7 +16,7 @@ from mcp_gateway.config.watch import changes, signature
 from mcp_gateway.errors import UpstreamUnavailable
 from mcp_gateway.security.vault_file import TOKENS, vault_file
 from mcp_gateway.upstream.oauth.account import LoginSettings
-from mcp_gateway.upstream.oauth.credential import Credential
+from mcp_gateway.upstream.oauth.credential import Credential, Told
 from mcp_gateway.upstream.oauth.store import TokenStore
 from mcp_gateway.upstream.oauth.wire import AuthorizationWire
 
@@ -30,9 +30,11 @@ DEBOUNCE_S: Final = 0.1
 class Logins:
     """The credentials of the servers that want one. A credential renews itself only while `run` runs."""
 
-    def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, environ: Mapping[str, str], told: Told = lambda server, secrets: None) -> None:
+        """`told` hears of every token before it is used."""
         self._folder = folder
         self._environ = environ
+        self._told = told
         self._file = vault_file(folder, TOKENS)
         self._seen = signature([self._file])
         self._made: dict[str, tuple[str, LoginSettings, Credential]] = {}
@@ -46,7 +48,8 @@ class Logins:
         if made is None or made[:2] != (url, settings):
             store = TokenStore(self._folder, self._environ, server, url)
             wire = AuthorizationWire(server, url, self._environ)
-            made = self._made[server] = (url, settings, Credential(server, url, settings, store, wire, self._start))
+            credential = Credential(server, url, settings, store=store, wire=wire, start=self._start, told=self._told)
+            made = self._made[server] = url, settings, credential
         return made[2]
 
     def login(self, server: str) -> str:

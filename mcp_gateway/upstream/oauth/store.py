@@ -19,6 +19,7 @@ from mcp_gateway.security.vault import Vault
 from mcp_gateway.security.vault_file import TOKENS, Row
 from mcp_gateway.security.vault_places import VARIABLE
 from mcp_gateway.upstream.oauth.account import Account, Registration
+from mcp_gateway.upstream.oauth.advice import to_log_in, to_log_out
 
 _Row = TypeVar("_Row", Account, Registration)
 
@@ -60,6 +61,11 @@ class TokenStore:
         """Raises as `put` does."""
         self._set(self._name(_CLIENT, issuer), registration)
 
+    def forget_registration(self, issuer: str) -> None:
+        """Raises SecretDamaged, CannotCreate."""
+        name = self._name(_CLIENT, issuer)
+        self._remove(other for other in self._rows(_CLIENT) if other == name)
+
     def forget(self) -> bool:
         """Forget the login, and the client that was registered for it; False when there is no login."""
         rows = {**self._rows(_LOGIN), **self._rows(_CLIENT)}
@@ -80,13 +86,13 @@ class TokenStore:
         except SecretKeyRefused:
             raise SecretKeyRefused(
                 f"no key that is here opens the stored login of upstream {self._server!r}; add the key to {VARIABLE}, "
-                f"or log in again: mcp-gateway logout --all, then mcp-gateway login {self._server}",
+                f"or log in again: mcp-gateway logout --all, then {to_log_in(self._server)}",
                 server=self._server,
             ) from None
         except (SecretDamaged, msgspec.MsgspecError):
             raise SecretDamaged(
                 f"the stored login of upstream {self._server!r} is not what was stored; "
-                f"log in again: mcp-gateway logout {self._server}, then mcp-gateway login {self._server}",
+                f"log in again: {to_log_out(self._server)}, then {to_log_in(self._server)}",
                 server=self._server,
             ) from None
 

@@ -12,6 +12,7 @@ import anyio
 from mcp_gateway.errors import GatewayError
 from mcp_gateway.upstream.dispatch.http import HttpDispatcher
 from mcp_gateway.upstream.dispatch.origin import Origin
+from mcp_gateway.upstream.dispatch.sse import SseDispatcher
 from mcp_gateway.upstream.oauth.account import Account, LoginSettings
 from mcp_gateway.upstream.oauth.credential import Credential
 from mcp_gateway.upstream.oauth.entry import log_in
@@ -26,6 +27,18 @@ WAIT_S = 15
 
 def origin(url: str, name: str = "up", **more: Any) -> Origin:
     return Origin(name, url, headers={}, tls=None, proxy=None, max_message_bytes=100_000, **more)
+
+
+def sse_dispatcher(url: str, credential: Credential) -> SseDispatcher:
+    return SseDispatcher(
+        "up",
+        url,
+        headers={},
+        tls=None,
+        proxy=None,
+        listener=lambda method, params: None,
+        authorization=credential,
+    )
 
 
 def dispatcher(url: str, credential: Credential, **more: Any) -> HttpDispatcher:

@@ -13,10 +13,10 @@ import pytest
 from mcp_gateway.errors import UpstreamAuth, UpstreamUnavailable
 from mcp_gateway.upstream.oauth.account import LoginSettings
 
-from tests.fakes.login_server import Guarded, LoginServer, guarded, login_server
+from tests.fakes.login_server import Guarded, LoginServer, guarded, guarded_sse, login_server
 from tests.upstream.dispatch.https import LEGACY, handshake
 from tests.upstream.dispatch.pipes import ask
-from tests.upstream.oauth.house import WAIT_S, House, age, dispatcher, house, logged_in
+from tests.upstream.oauth.house import WAIT_S, House, age, dispatcher, house, logged_in, sse_dispatcher
 
 pytestmark = pytest.mark.filterwarnings("ignore::mcp.MCPDeprecationWarning")
 
@@ -193,6 +193,27 @@ async def test_a_login_that_was_taken_back_says_what_to_run_and_asks_the_issuer_
                 await ask(upstream, "tools/call", {"name": "echo", "arguments": {}})
             assert refused.value.status == 401
     assert issuer.grants == ["authorization_code", "refresh_token"]
+
+
+async def test_a_wire_of_the_legacy_transport_is_let_in_and_renewed_too(tmp_path: Path) -> None:
+    async with login_server() as issuer, guarded_sse(issuer) as url:
+        await logged_in(tmp_path, url)
+        async with house(tmp_path, url) as home, sse_dispatcher(url, home.credential) as upstream:
+            await handshake(upstream, "2024-11-05")
+            issuer.revoke_access()
+            result = await ask(upstream, "tools/call", {"name": "echo", "arguments": {"text": "again"}})
+    assert result["content"][0]["text"] == "again"
+    assert issuer.grants == ["authorization_code", "refresh_token"]
+
+
+async def test_a_token_that_does_not_allow_enough_names_what_it_lacks(tmp_path: Path) -> None:
+    async with login_server() as issuer, guarded(issuer) as server:
+        await logged_in(tmp_path, server.url, LoginSettings(scopes=("little",)))
+        async with house(tmp_path, server.url) as home, dispatcher(server.url, home.credential) as upstream:
+            with pytest.raises(UpstreamAuth, match=r"HTTP 403\); .* run: mcp-gateway login up") as refused:
+                await handshake(upstream, LEGACY)
+    assert refused.value.status == 403
+    assert issuer.grants == ["authorization_code"], "a new token would not allow more"
 
 
 async def test_an_upstream_nobody_has_logged_in_to_says_what_to_run(tmp_path: Path) -> None:

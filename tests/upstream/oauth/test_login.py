@@ -75,6 +75,17 @@ async def test_a_client_whose_port_is_taken_registers_again(tmp_path: Path) -> N
     assert len(issuer.clients) == 2
 
 
+async def test_after_a_login_that_came_to_nothing_the_client_registers_again(tmp_path: Path) -> None:
+    """The issuer may have forgotten the client; it shows that to the browser alone."""
+    async with far_end() as (issuer, server):
+        await logged_in(tmp_path, server.url)
+        issuer.clients.clear()
+        with pytest.raises(UpstreamAuth, match="nobody logged in"):
+            await logged_in(tmp_path, server.url, within_s=0.5)
+        await logged_in(tmp_path, server.url)
+    assert len(issuer.clients) == 1
+
+
 async def test_a_port_that_is_asked_for_and_taken_is_an_error(tmp_path: Path) -> None:
     async with far_end() as (_, server):
         with (
