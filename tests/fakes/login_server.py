@@ -42,9 +42,9 @@ RESOURCE_OF_SSE = "/.well-known/oauth-protected-resource/sse"
 class LoginServer:
     """What a test sees of the authorization server, and how it tells it to be.
 
-    `forms` are the requests to the token endpoint, in order. `metadata` is laid over what is published; None takes a
-    field away. `iss` is sent with answers to the browser. `gate` holds the token endpoint while it is closed;
-    `asked` is set when it is asked for a token.
+    `forms` are the requests to the token endpoint, in order; `asked` is set at each. `metadata`, `registers` and
+    `gives` are laid over what is published, answered to registrations, and given as tokens; None takes a published
+    field away. `iss` is sent with answers to the browser. `gate` holds the token endpoint while it is closed.
     """
 
     url: str
@@ -56,6 +56,8 @@ class LoginServer:
     refreshes: bool = True
     iss: str | None = None
     deny: str | None = None
+    registers: dict[str, Any] | int = field(default_factory=dict)
+    gives: dict[str, Any] = field(default_factory=dict)
     status: int = 200
     gate: anyio.Event | None = None
     asked: anyio.Event = field(default_factory=anyio.Event)
@@ -132,9 +134,11 @@ class LoginServer:
 
     async def _register(self, request: Request) -> Response:
         wish = await request.json()
+        if isinstance(self.registers, int):
+            return self._no("invalid_redirect_uri", self.registers)
         id = f"registered-{len(self.clients)}"
         self.clients[id] = wish
-        return JSONResponse({**wish, "client_id": id}, status_code=201)
+        return JSONResponse({**wish, "client_id": id, **self.registers}, status_code=201)
 
     async def _authorize(self, request: Request) -> Response:
         page = dict(request.query_params)
@@ -193,11 +197,11 @@ class LoginServer:
         if refreshes and self.refreshes:
             self._refresh[refresh] = {"resource": asked["resource"], "scope": scope}
             given["refresh_token"] = refresh
-        return JSONResponse(given)
+        return JSONResponse({**given, **self.gives})
 
     @staticmethod
-    def _no(error: str) -> Response:
-        return JSONResponse({"error": error, "error_description": "a stranger's words"}, status_code=400)
+    def _no(error: str, status: int = 400) -> Response:
+        return JSONResponse({"error": error, "error_description": "a stranger's words"}, status_code=status)
 
 
 @dataclass(slots=True)

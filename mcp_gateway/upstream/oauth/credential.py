@@ -82,9 +82,7 @@ class Credential:
 
     async def look(self) -> bool:
         """Read again what is stored: True when that is another login than when it was last asked."""
-        stored = await anyio.to_thread.run_sync(self._read)
-        if not self._is_newer_than(stored):
-            self._take(stored)
+        self._take(await self._stored())
         before, self._told = self._told, self._state()
         return self._told != before
 
@@ -174,7 +172,7 @@ class Credential:
 
     async def _renew(self, used: str | None, challenge: str | None) -> None:
         """Get other tokens than those `used`, from the store or from the issuer. Raises GatewayError."""
-        stored = await anyio.to_thread.run_sync(self._read)
+        stored = await self._stored()
         if stored is not None and stored.header != used and not stored.has_ended(time.time()):
             self._take(stored)
             return
@@ -238,13 +236,6 @@ class Credential:
             return None
         return OAuthClient(account.client.id, self._settings.client_secret, account.client.method)
 
-    def _is_newer_than(self, stored: Account | None) -> bool:
-        """A renewal has landed while the store was being read."""
-        mine = self._account
-        if mine is None or stored is None or mine.login != stored.login:
-            return False
-        return mine.obtained_at > stored.obtained_at
-
     def _may_be_renewed(self, account: Account) -> bool:
         return self._settings.client_credentials or account.tokens.refresh is not None
 
@@ -261,8 +252,17 @@ class Credential:
         issuer = self._settings.issuer
         return account if account is None or issuer in (None, account.issuer) else None
 
+    async def _stored(self) -> Account | None:
+        """What is stored; what we have where the store cannot be read, or could not be written to."""
+        stored, mine = await anyio.to_thread.run_sync(self._read), self._account
+        if mine is None or (stored is None and self._unreadable is None):
+            return stored
+        if stored is None or (mine.login == stored.login and mine.obtained_at > stored.obtained_at):
+            return mine
+        return stored
+
     def _state(self) -> tuple[str, bool]:
-        return self.login, self._unreadable is None
+        return self.login, self._account is None and self._unreadable is not None
 
     def _take(self, account: Account | None) -> None:
         if account is not None:

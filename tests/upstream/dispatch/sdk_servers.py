@@ -81,10 +81,23 @@ class _Uvicorn(uvicorn.Server):
         self.serving.set()
 
     async def main_loop(self) -> None:
-        """Without the tenth of a second that stopping takes else."""
+        """Looks more often than uvicorn does whether it should stop."""
         await self.on_tick(0)
         while not self.should_exit:  # noqa: ASYNC110 - it is a plain attribute
             await anyio.sleep(0.01)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn does it, without its pause of a tenth of a second: idle connections close at once."""
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        with anyio.move_on_after(self.config.timeout_graceful_shutdown or 0):
+            while self.server_state.connections or self.server_state.tasks:  # noqa: ASYNC110 - uvicorn sets no event
+                await anyio.sleep(0.005)
+        for task in self.server_state.tasks:
+            task.cancel()
+        await self.lifespan.shutdown()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -125,6 +126,28 @@ async def test_while_the_issuer_is_down_a_token_is_used_to_its_end(tmp_path: Pat
                 await later.credential.header()
             issuer.status = 200
             assert await later.credential.header() != old
+
+
+async def test_while_nothing_can_be_stored_tokens_are_renewed_all_the_same(tmp_path: Path) -> None:
+    async with home_of(tmp_path, age_s=ENDED_S) as (issuer, _, home):
+        issuer.lasts_s = 1  # so short a life has ended at once
+        headers = [await home.credential.header()]
+        (tmp_path / "tokens.json").rename(tmp_path / "moved.json")
+        (tmp_path / "tokens.json").mkdir()
+        headers += [await home.credential.header() for _ in range(2)]
+        assert await home.credential.look() is False
+    assert len(set(headers)) == 3
+    assert issuer.grants == ["authorization_code"] + ["refresh_token"] * 3
+
+
+async def test_a_lock_that_cannot_be_made_is_told_and_nothing_is_renewed(tmp_path: Path) -> None:
+    async with home_of(tmp_path, age_s=ENDED_S) as (issuer, _, home):
+        lock = tmp_path / home.store.lock_file.name
+        lock.unlink()
+        lock.mkdir()
+        with pytest.raises(UpstreamUnavailable, match=r"renewing the token of upstream 'up' is not possible"):
+            await home.credential.header()
+    assert issuer.grants == ["authorization_code"]
 
 
 RENEWER = """
@@ -294,6 +317,15 @@ async def test_a_client_whose_secret_is_wrong_is_told_so(tmp_path: Path) -> None
             with pytest.raises(
                 UpstreamAuth, match=r"does not accept the client of the configuration \(invalid_client\)"
             ):
+                await handshake(upstream, LEGACY)
+
+
+async def test_a_client_whose_token_is_not_taken_is_told_where_to_look(tmp_path: Path) -> None:
+    settings = replace(MACHINE, scopes=("little",))
+    async with home_of(tmp_path, settings) as (issuer, server, home):
+        issuer.know("robot", "s3cret")
+        async with dispatcher(server.url, home.credential) as upstream:
+            with pytest.raises(UpstreamAuth, match=r"our token \(HTTP 403\); see auth\.client_id and auth\.scopes"):
                 await handshake(upstream, LEGACY)
 
 

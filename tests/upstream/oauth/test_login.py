@@ -210,6 +210,42 @@ async def test_an_issuer_that_cannot_be_used_is_told_why(
     assert issuer.pages == []
 
 
+@pytest.mark.parametrize(
+    ("registers", "message"),
+    [
+        (400, r"registers no client for us \(invalid_redirect_uri\)"),
+        ({"client_id": None}, "answered a registration with something else"),
+        ({"token_endpoint_auth_method": "private_key_jwt"}, "registered a client that cannot be used"),
+        ({"token_endpoint_auth_method": "client_secret_basic"}, "registered a client that cannot be used"),
+    ],
+    ids=str,
+)
+async def test_a_registration_that_does_not_help_asks_for_a_client_of_ones_own(
+    tmp_path: Path, registers: dict[str, object] | int, message: str
+) -> None:
+    async with far_end() as (issuer, server):
+        issuer.registers = registers
+        with pytest.raises(UpstreamAuth, match=f"{message}.*; write an auth.client_id"):
+            await logged_in(tmp_path, server.url)
+    assert issuer.pages == []
+
+
+@pytest.mark.parametrize(
+    "gives", [{"access_token": "a\r\nb"}, {"access_token": ""}, {"expires_in": -1}, {"token_type": "mac"}], ids=str
+)
+async def test_a_token_that_no_header_can_carry_is_refused(tmp_path: Path, gives: dict[str, object]) -> None:
+    async with far_end() as (issuer, server):
+        issuer.gives = gives
+        with pytest.raises(UpstreamAuth, match="gave no token that can be used"):
+            await logged_in(tmp_path, server.url)
+    assert TokenStore(tmp_path, {}, "up", server.url).account() is None
+
+
+async def test_a_server_that_is_not_there_is_told_as_that(tmp_path: Path) -> None:
+    with pytest.raises(UpstreamUnavailable, match="cannot be asked: it cannot be reached"):
+        await logged_in(tmp_path, "http://127.0.0.1:9/mcp")
+
+
 async def test_an_issuer_that_is_out_of_order_is_asked_again_later(tmp_path: Path) -> None:
     async with far_end() as (issuer, server):
         issuer.status = 503
