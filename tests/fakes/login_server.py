@@ -22,6 +22,7 @@ from mcp.server.auth.middleware.bearer_auth import BearerAuthBackend, RequireAut
 from mcp.server.auth.provider import AccessToken
 from mcp.server.auth.routes import create_protected_resource_routes
 from mcp.server.auth.settings import AuthSettings
+from mcp.server.lowlevel import Server
 from pydantic import AnyHttpUrl
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -249,8 +250,8 @@ async def login_server() -> AsyncIterator[LoginServer]:
 
 
 @asynccontextmanager
-async def guarded(issuer: LoginServer) -> AsyncIterator[Guarded]:
-    """An MCP server that takes tokens of this issuer, at `/mcp`."""
+async def guarded(issuer: LoginServer, server: Server[Any] | None = None) -> AsyncIterator[Guarded]:
+    """This server, or one that lists nothing, at `/mcp`: it takes tokens of this issuer."""
     made: list[Guarded] = []
 
     def make(url: str) -> Guarded:
@@ -260,7 +261,7 @@ async def guarded(issuer: LoginServer) -> AsyncIterator[Guarded]:
             required_scopes=["use"],
             validate_token_resource=True,
         )
-        app = mcp_server(Probe()).streamable_http_app(auth=settings, token_verifier=issuer)
+        app = (server or mcp_server(Probe())).streamable_http_app(auth=settings, token_verifier=issuer)
         made.append(Guarded(f"{url}/mcp", app))
         return made[0]
 
