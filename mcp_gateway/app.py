@@ -10,7 +10,7 @@ import logging
 import math
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,7 +36,7 @@ from mcp_gateway.downstream.runfile import RunFile
 from mcp_gateway.downstream.server import HttpServer, address, bind
 from mcp_gateway.downstream.sessions import Sessions
 from mcp_gateway.downstream.stdio import claim, stdio_streams
-from mcp_gateway.errors import BadConfig
+from mcp_gateway.errors import BadConfig, UnknownName
 from mcp_gateway.events import Events, OfferChanged, ServerStateChanged
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.llm.embeddings import Embeddings
@@ -65,6 +65,7 @@ from mcp_gateway.upstream.eras import EraBook
 from mcp_gateway.upstream.kept_names import KeptNames
 from mcp_gateway.upstream.lifecycle import State
 from mcp_gateway.upstream.manager import MCPAgentManager
+from mcp_gateway.upstream.oauth.logins import Logins
 from mcp_gateway.upstream.snapshot import Snapshot
 from mcp_gateway.wire import loads
 from mcp_gateway.wiring import (
@@ -143,6 +144,7 @@ class App:
             container=container(config),
         )
         self.access = Access(config, state, environ)
+        self.logins = Logins(state, environ, self._redactor.know_newest)
         self._definitions = self._define(config)
         self._offers_changed = anyio.Event()
         self._heard = anyio.Event()
@@ -174,7 +176,9 @@ class App:
         self.calls = Calls(AuditFile(state / "audit", key), keeping(config))
         self.memory = MemoryWatch(memory_reading)
         self._limits = LimitsMiddleware(call_limits(config))
-        self._cache_rules = CacheRules(caching(config), lambda: self.gateway.catalog, self._states_ttl)
+        self._cache_rules = CacheRules(
+            caching(config, self.logins.login), lambda: self.gateway.catalog, self._states_ttl
+        )
         self._cached = CacheMiddleware(self.cache, self._cache_rules, self._owns)
         self.gateway = Gateway(
             self.upstreams,
@@ -297,6 +301,7 @@ class App:
         """Everything that lives beside the doors; upstreams start at once and are waited for by nobody."""
         failure: Exception | None = None
         async with aclosing(self.models), anyio.create_task_group() as group, self._cached:
+            await group.start(self.logins.run, self._login_changed)
             await group.start(self.upstreams.run, self._definitions)
             group.start_soon(self.gateway.run)
             group.start_soon(self.sessions.run)
@@ -387,7 +392,7 @@ class App:
         self.pins.configure(trust(config))
         self.gateway.configure(surface(config, self.gateway.catalog.sticky))
         self._services.index.renew()
-        self._cache_rules.configure(caching(config))
+        self._cache_rules.configure(caching(config, self.logins.login))
         self._limits.limits = call_limits(config)
 
     def restart_needed(self) -> list[str]:
@@ -433,8 +438,15 @@ class App:
         """Every upstream; what failures of theirs say is cleaned of secrets before anybody sees it."""
         return [
             replace(definition, rules=replace(definition.rules, redact=self._redactor.clean))
-            for definition in definitions(config, self._environ, self.sandbox.verdict)
+            for definition in definitions(config, self._environ, self.sandbox.verdict, self.logins.credential)
         ]
+
+    def _login_changed(self, server: str) -> None:
+        """Somebody logged in to a server, or out: it is called anew, and no kept answer is given on."""
+        logger.info("app.login_changed name=%s", server)
+        self._cache_rules.configure(caching(self.config, self.logins.login))
+        with suppress(UnknownName):
+            self.upstreams.reconnect(server)
 
     async def _watch_file(self) -> None:
         def files() -> list[Path]:

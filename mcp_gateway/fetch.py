@@ -53,12 +53,18 @@ class Fetcher:
         self._resolve = resolve
 
     async def send(
-        self, method: str, url: httpx2.URL | str, timeout_s: float, headers: Mapping[str, str] = {}, body: Any = None
+        self,
+        method: str,
+        url: httpx2.URL | str,
+        timeout_s: float,
+        headers: Mapping[str, str] = {},
+        body: Any = None,
+        form: Mapping[str, str] | None = None,
     ) -> Answer:
-        """One request, with `body` as JSON; JSON is asked for. Raises FetchFailed."""
+        """One request, with `body` as JSON or `form` as a form's fields; JSON is asked for. Raises FetchFailed."""
         try:
             with anyio.fail_after(timeout_s):
-                return await self._send(method, httpx2.URL(url), {**_HEADERS, **headers}, body)
+                return await self._send(method, httpx2.URL(url), {**_HEADERS, **headers}, {"json": body, "data": form})
         except (TimeoutError, httpx2.TimeoutException):
             raise FetchFailed(f"no answer within {timeout_s:g} s") from None
         except httpx2.ProxyError:
@@ -66,18 +72,18 @@ class Fetcher:
         except (OSError, UnicodeError, httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise FetchFailed(f"it cannot be reached: {_reason(error)}") from None
 
-    async def _send(self, method: str, url: httpx2.URL, headers: dict[str, str], body: Any) -> Answer:
+    async def _send(self, method: str, url: httpx2.URL, headers: dict[str, str], content: Mapping[str, Any]) -> Answer:
         proxy = proxy_for(str(url), self._environ)
         if proxy is not None:
             _refuse_forbidden([url.host])
-            return await self._exchange(httpx2.Request(method, url, headers=headers, json=body), url, proxy)
+            return await self._exchange(httpx2.Request(method, url, headers=headers, **content), url, proxy)
         failure: Exception = OSError("its host name has no address")
         for address in await self._addresses(url):
             request = httpx2.Request(
                 method,
                 url.copy_with(host=address),
                 headers={**headers, "host": url.netloc.decode("ascii")},
-                json=body,
+                **content,
                 extensions={"sni_hostname": url.host},
             )
             try:

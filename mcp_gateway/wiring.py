@@ -6,14 +6,14 @@ A `Config` enters, what a room takes leaves. Nothing here starts, waits or keeps
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mcp_gateway.builtin import cgroup
 from mcp_gateway.cache import Cache, Scope, TieredCache, open_cache
 from mcp_gateway.call import Mode
 from mcp_gateway.catalog import Caps, ExposeRules, Filter, Order, Prefix, SchemaCompat, ServerRules, StickyNames, View
-from mcp_gateway.config import Config, ahead
+from mcp_gateway.config import Config
 from mcp_gateway.config.doors import Key
 from mcp_gateway.config.dotted import subclass
 from mcp_gateway.directory import Surface
@@ -32,7 +32,7 @@ from mcp_gateway.security.keys import ApiKey
 from mcp_gateway.security.pins import Trust
 from mcp_gateway.security.principal import Allowance, Grant
 from mcp_gateway.showcase import Profile, ShowRules
-from mcp_gateway.upstream.define import credential, define
+from mcp_gateway.upstream.define import Authorize, credential, define
 from mcp_gateway.upstream.definition import Definition
 from mcp_gateway.upstream.wall import Choose
 
@@ -83,9 +83,11 @@ def call_limits(config: Config) -> CallLimits:
     return CallLimits(config.limits.rate, config.limits.burst, servers)
 
 
-def definitions(config: Config, environ: Mapping[str, str], choose: Choose) -> list[Definition]:
-    """Every configured server, in the order of the file; `choose` gives the sandbox of those that ask for one."""
-    left_out = {**ahead.skipped(config), **config.skipped}
+def definitions(config: Config, environ: Mapping[str, str], choose: Choose, authorize: Authorize) -> list[Definition]:
+    """Every configured server, in the order of the file.
+
+    `choose` gives the sandbox of those that ask for one, `authorize` the credential of those that want a login.
+    """
     return [
         define(
             name,
@@ -93,8 +95,9 @@ def definitions(config: Config, environ: Mapping[str, str], choose: Choose) -> l
             environ=environ,
             max_message_bytes=config.limits.max_result,
             choose=choose,
+            authorize=authorize,
             caps=caps(config),
-            skipped=left_out.get(name),
+            skipped=config.skipped.get(name),
         )
         for name, server in config.servers.items()
     ]
@@ -170,15 +173,15 @@ def check_profile(config: Config, name: str | None) -> None:
         raise BadConfig(f"{config.path.name}: profiles.{name}: there is no such profile; known: {known}")
 
 
-def caching(config: Config) -> dict[str, Caching]:
-    """Every server's `cache` entry, in the cache's terms."""
+def caching(config: Config, login: Callable[[str], str]) -> dict[str, Caching]:
+    """Every server's `cache` entry, in the cache's terms; `login` tells whose login its calls are authorized by."""
     return {
         name: Caching(
             tools=tuple(server.cache.tools),
             ttl_s=config.cache.ttl if server.cache.ttl is None else server.cache.ttl,
             auto=server.cache.auto,
             stale_s=server.cache.stale,
-            credential=credential(server),
+            credential=credential(server, login(name)),
             scope=Scope.SESSION if server.isolation == "session" else Scope.PRINCIPAL,
         )
         for name, server in config.servers.items()

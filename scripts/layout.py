@@ -22,7 +22,7 @@ HOMES: Mapping[str, tuple[str, ...]] = {
     "httpx2": ("fetch", "builtin/providers"),
     "jwt": ("security",),
     "keyring": ("security",),
-    "mcp": ("downstream", "app", "bridge"),
+    "mcp": ("downstream", "app", "bridge", "upstream/oauth"),
     "openai": ("llm",),
     "prometheus_client": ("observe",),
     "psutil": ("builtin", "observe"),

@@ -21,6 +21,16 @@ async def test_json_is_asked_for_and_nothing_compressed() -> None:
     assert (answer.status, answer.body) == (200, b'{"accept": "application/json", "encoding": "identity"}')
 
 
+async def test_a_form_is_sent_as_a_form() -> None:
+    async def script(request: Request, wire: Wire) -> None:
+        await wire.json({"type": request.header("content-type"), "body": request.body.decode()})
+
+    async with scripted(script) as server:
+        answer = await Fetcher(1024, {}).send("POST", server.url, 5, form={"a": "b c&d", "e": "f"})
+
+    assert answer.body == b'{"type": "application/x-www-form-urlencoded", "body": "a=b+c%26d&e=f"}'
+
+
 @pytest.mark.parametrize(("length", "fits"), [(1024, True), (1025, False)])
 async def test_an_answer_is_read_up_to_its_bound(length: int, fits: bool) -> None:
     async def script(request: Request, wire: Wire) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from mcp_gateway.cache import Cache, Scope
@@ -11,6 +12,7 @@ from mcp_gateway.config import Config, load_config
 from mcp_gateway.errors import BadConfig
 from mcp_gateway.sandbox import Container
 from mcp_gateway.security.pins import Trust
+from mcp_gateway.upstream.oauth.account import LoginSettings
 from mcp_gateway.wiring import (
     caching,
     caps,
@@ -41,6 +43,10 @@ def loaded(folder: Path, text: str) -> Config:
     path = folder / "gateway.yaml"
     path.write_text(text)
     return load_config(path, environ={"TOKEN": "the-first-token"})
+
+
+def no_login(server: str, url: str, settings: LoginSettings) -> NoReturn:
+    raise AssertionError("no server of these tests wants a login")
 
 
 async def no_sandbox() -> str:
@@ -81,13 +87,12 @@ def test_definitions_keep_the_order_and_say_why_a_server_is_left_out(tmp_path: P
 mcpServers:
   off: {command: a, disabled: true}
   unset: {command: a, env: {KEY: "${NOT_SET}"}}
-  oauth: {url: "https://a.example/mcp", auth: oauth}
   on: {command: a}
 """
-    found = definitions(loaded(tmp_path, text), {}, no_sandbox)
-    assert [definition.name for definition in found] == ["off", "unset", "oauth", "on"]
+    found = definitions(loaded(tmp_path, text), {}, no_sandbox, no_login)
+    assert [definition.name for definition in found] == ["off", "unset", "on"]
     reasons = [definition.disabled or "" for definition in found]
-    for reason, words in zip(reasons, ["switched off", "NOT_SET", "not in this version", ""], strict=True):
+    for reason, words in zip(reasons, ["switched off", "NOT_SET", ""], strict=True):
         assert words in reason
     assert reasons[-1] == ""
 
@@ -124,12 +129,18 @@ mcpServers:
   b: {command: b, cache: {tools: ["get_*"], ttl: 7, stale: 60}}
 cache: {ttl: 30}
 """
-    rules = caching(loaded(tmp_path, text))
+    rules = caching(loaded(tmp_path, text), lambda server: "")
     assert (rules["a"].ttl_s, rules["a"].auto, rules["a"].scope) == (30.0, True, Scope.SESSION)
     assert (rules["b"].ttl_s, rules["b"].tools, rules["b"].scope) == (7.0, ("get_*",), Scope.PRINCIPAL)
     assert (rules["a"].stale_s, rules["b"].stale_s) == (0.0, 60.0)
     assert rules["a"].credential != rules["b"].credential
     assert "the-first-token" not in rules["a"].credential
+
+
+def test_another_login_is_another_credential(tmp_path: Path) -> None:
+    config = loaded(tmp_path, "mcpServers: {a: {url: 'http://a.example', auth: oauth}}")
+    nobody, somebody = caching(config, lambda server: ""), caching(config, lambda server: f"somebody at {server}")
+    assert nobody["a"].credential != somebody["a"].credential
 
 
 def test_the_model_is_told_its_key(tmp_path: Path) -> None:

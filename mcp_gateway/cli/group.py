@@ -25,6 +25,8 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "ask": ("ask", "Have a model answer with the tools."),
     "inspect": ("look", "Show everything known of one server."),
     "status": ("look", "Show the state of the running gateway."),
+    "login": ("login", "Log in to a server with OAuth."),
+    "logout": ("login", "Forget the login of a server."),
     "keys": ("keys", "Create, list and revoke API keys."),
     "secrets": ("secrets", "Store secrets, encrypted, for ${secret:NAME} in the file."),
     "cache": ("cache", "Show or clear what is kept of answers."),

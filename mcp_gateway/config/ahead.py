@@ -12,7 +12,6 @@ from typing import Final
 from pydantic import BaseModel
 
 from mcp_gateway.config.model import Config
-from mcp_gateway.config.servers import Server, StdioServer
 from mcp_gateway.errors import BadConfig
 
 REFUSED: Final[tuple[tuple[str, Callable[[Config], bool]], ...]] = (
@@ -42,14 +41,9 @@ def check(config: Config) -> None:
         raise BadConfig("\n".join(refused))
 
 
-def skipped(config: Config) -> dict[str, str]:
-    """Servers whose entry asks for a protection that is not there yet -> why they are left out."""
-    return {name: reason for name, server in config.servers.items() if (reason := _unprotected(name, server))}
-
-
 def told(config: Config) -> tuple[str, ...]:
     """What whoever starts the gateway should read: notes, and which servers are left out today."""
-    return (*config.notes, *notes(config), *config.skipped.values(), *skipped(config).values())
+    return (*config.notes, *notes(config), *config.skipped.values())
 
 
 def notes(config: Config) -> tuple[str, ...]:
@@ -71,9 +65,3 @@ def _is_set(config: Config, path: str) -> bool:
         if isinstance(value, BaseModel):
             section = value
     return True
-
-
-def _unprotected(name: str, server: Server) -> str | None:
-    if not isinstance(server, StdioServer) and server.auth is not None:
-        return f"mcpServers.{name}.auth: logging in with OAuth is not in this version; the server is left out"
-    return None

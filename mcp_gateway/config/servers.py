@@ -155,9 +155,20 @@ class Login(Section):
 
     client_id: str | None = Field(default=None, description="Registered client; default: dynamic registration.")
     client_secret: SecretStr | None = Field(default=None, description="Secret of a confidential client.")
+    issuer: Text | None = Field(
+        default=None, description="The only issuer to log in at; default: what the server names."
+    )
     scopes: tuple[str, ...] = Field(default=(), description="Scopes to ask for; default: what the server names.")
     redirect_port: int = Field(default=0, ge=0, le=65535, description="Loopback port of the redirect; 0: any free one.")
     client_credentials: Bool = Field(default=False, description="Log in as the client itself, without a browser.")
+
+    @model_validator(mode="after")
+    def client_is_whole(self) -> Self:
+        if self.client_secret is not None and self.client_id is None:
+            raise wrong("has a client_secret but no client_id")
+        if self.client_credentials and self.client_secret is None:
+            raise wrong("has client_credentials but no client_id and client_secret")
+        return self
 
 
 Headers = Annotated[dict[str, SecretStr], AfterValidator(header_fields)]
@@ -230,6 +241,12 @@ class _Remote(Upstream):
     auth: Annotated[Login | None, BeforeValidator(login)] = Field(
         default=None, description="Log in with OAuth: `oauth`, or a mapping. Default: none."
     )
+
+    @model_validator(mode="after")
+    def login_or_header(self) -> Self:
+        if self.auth is not None and any(name.lower() == "authorization" for name in self.headers):
+            raise wrong("has both auth and an Authorization header; leave one out")
+        return self
 
 
 class HttpServer(_Remote):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Final
 from urllib.parse import quote, quote_plus
@@ -22,6 +23,10 @@ MIN_CHARS: Final = 6
 """Shorter spellings are not looked for: they would hit ordinary words (the same bound as the configuration's)."""
 
 
+GENERATIONS: Final = 3
+"""Of secrets that are renewed, so many are looked for: a token may be printed after its end (our choice)."""
+
+
 class Redactor:
     """Replaces every known secret in a text, and whatever has the shape of one.
 
@@ -30,18 +35,34 @@ class Redactor:
 
     def __init__(self) -> None:
         self._spellings: set[str] = set()
+        self._renewed: dict[str, deque[frozenset[str]]] = {}
         self._pattern: re.Pattern[str] | None = None
 
     def know(self, secrets: Iterable[str]) -> None:
         """Add secrets; each line of one that has several counts by itself, since logs are read by line."""
-        for secret in secrets:
-            for part in (secret, *secret.splitlines()):
-                self._spellings.update(text for text in spellings(part.strip()) if len(text) >= MIN_CHARS)
-        longest_first = sorted(self._spellings, key=len, reverse=True)
+        self._spellings.update(_sought(secrets))
+        self._compile()
+
+    def know_newest(self, owner: str, secrets: Iterable[str]) -> None:
+        """The owner's secrets are these now; those of GENERATIONS ago are forgotten."""
+        newest, known = frozenset(_sought(secrets)), self._renewed.setdefault(owner, deque(maxlen=GENERATIONS))
+        if newest not in known:
+            known.append(newest)
+            self._compile()
+
+    def _compile(self) -> None:
+        everything = self._spellings.union(*(texts for known in self._renewed.values() for texts in known))
+        longest_first = sorted(everything, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
     def clean(self, text: str) -> str:
         return without_shapes(text if self._pattern is None else self._pattern.sub(HIDDEN, text))
+
+
+def _sought(secrets: Iterable[str]) -> Iterator[str]:
+    for secret in secrets:
+        for part in (secret, *secret.splitlines()):
+            yield from (text for text in spellings(part.strip()) if len(text) >= MIN_CHARS)
 
 
 def spellings(secret: str) -> Iterator[str]:

@@ -23,11 +23,11 @@ from mcp_gateway.errors import InvalidParams, SecretDamaged, SecretKeyRefused, U
 from mcp_gateway.security.file_lock import LockTimeout, file_lock
 from mcp_gateway.security.private_file import make_private
 from mcp_gateway.security.secret_name import NAME_RULE, is_secret_name
-from mcp_gateway.security.vault_file import SECRETS, SIGNING, Row, read_rows, unwritable, vault_file, write_rows
+from mcp_gateway.security.vault_file import SECRETS, SIGNING, TOKENS, Row, read_rows, unwritable, vault_file, write_rows
 from mcp_gateway.security.vault_key import Key, Unfit
 from mcp_gateway.security.vault_places import VARIABLE, VaultKeys
 
-STORES: Final = (SECRETS, SIGNING)
+STORES: Final = (SECRETS, SIGNING, TOKENS)
 """Every store, a file each; they share the key, so a rotation goes through all of them."""
 
 MAX_BYTES: Final = 64 * 1024

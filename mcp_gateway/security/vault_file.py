@@ -15,8 +15,10 @@ from mcp_gateway.errors import CannotCreate, SecretDamaged
 from mcp_gateway.security.private_file import write_private
 
 SECRETS: Final = "secrets"
-SIGNING: Final = "signing"
 """The store of what the operator has set, for `${secret:NAME}`."""
+SIGNING: Final = "signing"
+TOKENS: Final = "tokens"
+"""The store of logins to upstreams."""
 
 _VERSION = 1
 

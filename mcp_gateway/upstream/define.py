@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,20 @@ from mcp_gateway.errors import UpstreamStartFailed
 from mcp_gateway.upstream.child import child_environment, resolve_command
 from mcp_gateway.upstream.definition import AgentRules, Definition, Dial, Isolation
 from mcp_gateway.upstream.dispatch.address import TlsSettings, proxy_for
+from mcp_gateway.upstream.dispatch.authorization import Authorization
 from mcp_gateway.upstream.dispatch.base import Dispatcher, Listener
 from mcp_gateway.upstream.dispatch.http import HttpDispatcher
+from mcp_gateway.upstream.dispatch.origin import Origin
 from mcp_gateway.upstream.dispatch.sse import SseDispatcher
 from mcp_gateway.upstream.dispatch.stdio import StdioDispatcher
 from mcp_gateway.upstream.lifecycle import RestartPolicy
+from mcp_gateway.upstream.oauth.account import LoginSettings
 from mcp_gateway.upstream.session import Era
 from mcp_gateway.upstream.wall import Choose, WalledDispatcher, Walls
 from mcp_gateway.wire import encode
+
+Authorize = Callable[[str, str, LoginSettings], Authorization]
+"""Gives the credential of a server, by its name, address and settings."""
 
 DISABLED_IN_FILE = "switched off in the configuration"
 
@@ -39,11 +45,15 @@ def define(
     environ: Mapping[str, str],
     max_message_bytes: int,
     choose: Choose,
+    authorize: Authorize,
     caps: Caps = DEFAULT_CAPS,
     skipped: str | None = None,
 ) -> Definition:
-    """The definition of one server; `skipped` says why it cannot be used today, `choose` gives the sandbox."""
-    dial, *others = _dials(name, server, environ, max_message_bytes, choose)
+    """The definition of one server; `skipped` says why it cannot be used today.
+
+    `choose` gives the sandbox, `authorize` the credential of a server that wants a login.
+    """
+    dial, *others = _dials(name, server, environ, max_message_bytes, choose, authorize)
     return Definition(
         name=name,
         transport=server.type,
@@ -57,13 +67,22 @@ def define(
     )
 
 
-def _dials(name: str, server: Server, environ: Mapping[str, str], max_message_bytes: int, choose: Choose) -> list[Dial]:
+def _dials(
+    name: str,
+    server: Server,
+    environ: Mapping[str, str],
+    max_message_bytes: int,
+    choose: Choose,
+    authorize: Authorize,
+) -> list[Dial]:
     """The ways to reach a server, best first: an `http` entry may turn out to speak HTTP+SSE only."""
     if isinstance(server, StdioServer):
         return [_stdio(name, server, environ, max_message_bytes, choose)]
     kinds: list[type[HttpDispatcher] | type[SseDispatcher]]
     kinds = [HttpDispatcher, SseDispatcher] if isinstance(server, HttpServer) else [SseDispatcher]
-    return [_remote(name, server, environ, max_message_bytes, kind) for kind in kinds]
+    settings = login_settings(server)
+    authorization = None if settings is None else authorize(name, str(server.url), settings)
+    return [_remote(name, server, environ, max_message_bytes, kind, authorization) for kind in kinds]
 
 
 def _stdio(name: str, server: StdioServer, environ: Mapping[str, str], max_message_bytes: int, choose: Choose) -> Dial:
@@ -108,18 +127,59 @@ def _remote(
     environ: Mapping[str, str],
     max_message_bytes: int,
     kind: type[HttpDispatcher] | type[SseDispatcher],
+    authorization: Authorization | None,
 ) -> Dial:
-    url = str(server.url)
-    tls = TlsSettings(_path(server.tls.ca), _path(server.tls.cert), _path(server.tls.key), server.tls.verify)
-    proxy = proxy_for(url, environ) if server.proxy is None else server.proxy.get_secret_value()
+    url, tls, proxy = str(server.url), _tls(server), _proxy(server, environ)
     headers = _revealed(server.headers)
 
     def dial(listener: Listener) -> Dispatcher:
         return kind(
-            name, url, headers=headers, tls=tls, proxy=proxy, listener=listener, max_message_bytes=max_message_bytes
+            name,
+            url,
+            headers=headers,
+            tls=tls,
+            proxy=proxy,
+            listener=listener,
+            max_message_bytes=max_message_bytes,
+            authorization=authorization,
         )
 
     return dial
+
+
+def origin(name: str, server: HttpServer | SseServer, environ: Mapping[str, str], max_message_bytes: int) -> Origin:
+    """The way to a server before there is a login."""
+    return Origin(
+        name,
+        str(server.url),
+        headers=_revealed(server.headers),
+        tls=_tls(server),
+        proxy=_proxy(server, environ),
+        max_message_bytes=max_message_bytes,
+    )
+
+
+def login_settings(server: Server) -> LoginSettings | None:
+    """How the login of a server is wanted; None when it wants none."""
+    if isinstance(server, StdioServer) or server.auth is None:
+        return None
+    secret = server.auth.client_secret
+    return LoginSettings(
+        client_id=server.auth.client_id,
+        client_secret=None if secret is None else secret.get_secret_value(),
+        issuer=server.auth.issuer,
+        scopes=server.auth.scopes,
+        redirect_port=server.auth.redirect_port,
+        client_credentials=server.auth.client_credentials,
+    )
+
+
+def _tls(server: HttpServer | SseServer) -> TlsSettings:
+    return TlsSettings(_path(server.tls.ca), _path(server.tls.cert), _path(server.tls.key), server.tls.verify)
+
+
+def _proxy(server: HttpServer | SseServer, environ: Mapping[str, str]) -> str | None:
+    return proxy_for(str(server.url), environ) if server.proxy is None else server.proxy.get_secret_value()
 
 
 def _rules(server: Server, caps: Caps) -> AgentRules:
@@ -162,10 +222,10 @@ def _fingerprint(server: Server, environ: Mapping[str, str]) -> str:
     return _digest(["stdio", server.command, server.args, str(server.cwd), env, _program_version(server, environ)])
 
 
-def credential(server: Server) -> str:
-    """A digest of what calls to the server are authorized by: another credential may get another answer."""
+def credential(server: Server, login: str = "") -> str:
+    """A digest of what calls to the server are authorized by: another credential or login may get another answer."""
     secrets = server.env if isinstance(server, StdioServer) else server.headers
-    return _digest(sorted(_revealed(secrets).items()))
+    return _digest([sorted(_revealed(secrets).items()), login])
 
 
 def _program_version(server: StdioServer, environ: Mapping[str, str]) -> list[int]:

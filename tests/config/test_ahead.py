@@ -42,19 +42,6 @@ def test_protection_that_is_not_there_is_refused(tmp_path: Path, text: str, path
 
 
 @pytest.mark.parametrize(
-    ("entry", "reason"),
-    [
-        ("{url: 'https://a.example/mcp', auth: oauth}", "logging in with OAuth is not in this version"),
-    ],
-)
-def test_a_server_that_asks_for_missing_protection_is_left_out(tmp_path: Path, entry: str, reason: str) -> None:
-    config = loaded(tmp_path, f"mcpServers: {{a: {entry}, b: {{command: b}}}}")
-    assert list(ahead.skipped(config)) == ["a"]
-    assert reason in ahead.skipped(config)["a"]
-    assert ahead.skipped(config)["a"] in ahead.told(config)
-
-
-@pytest.mark.parametrize(
     ("text", "path"),
     [
         ("observability: {otlp: 'http://127.0.0.1:4318'}", "observability.otlp"),

@@ -112,6 +112,11 @@ REQUIREMENTS: Final = {
     "pins-off": ("with trust: off definitions change freely", "security facts: R-PIN-1"),
     "pins-broken": ("a file of pins that cannot be read trusts nothing", "security facts: R-PIN-1"),
     "caps": ("what a server says is cleaned and bounded, and what was cut is told", "security facts: R-POIS-1"),
+    "upstream-credentials": ("nothing of a client's headers goes to an upstream", "security facts: R-CRED-1"),
+    "upstream-login": (
+        "an upstream whose login is refused is parked, and calls say what to do",
+        "https://modelcontextprotocol.io/specification/2025-11-25/basic/authorization",
+    ),
     "same-ids": (
         "requests of one session with equal ids get their own answers",
         "https://github.com/modelcontextprotocol/python-sdk/issues/3060",

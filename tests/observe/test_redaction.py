@@ -90,3 +90,13 @@ def test_short_texts_are_no_secrets() -> None:
     redactor.know(["true", "8080"])
 
     assert redactor.clean("port 8080 is true") == "port 8080 is true"
+
+
+def test_secrets_that_are_renewed_are_forgotten_in_the_end() -> None:
+    redactor = Redactor()
+    for number in range(1, 6):
+        redactor.know_newest("up", [f"token-{number}", f"token-{number}"])
+        redactor.know_newest("up", [f"token-{number}"])
+    redactor.know_newest("other", ["another"])
+
+    assert redactor.clean("token-2 token-3 token-5 another") == f"token-2 {HIDDEN} {HIDDEN} {HIDDEN}"

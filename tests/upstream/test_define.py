@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from mcp_gateway.catalog.vetting import DEFAULT_CAPS, Caps
 from mcp_gateway.config import HttpServer, Server, SseServer, StdioServer
-from mcp_gateway.upstream.define import DISABLED_IN_FILE, define
+from mcp_gateway.upstream.define import DISABLED_IN_FILE, define, login_settings
 from mcp_gateway.upstream.definition import Definition, Isolation
 from mcp_gateway.upstream.dispatch.http import HttpDispatcher
 from mcp_gateway.upstream.dispatch.sse import SseDispatcher
 from mcp_gateway.upstream.dispatch.stdio import StdioDispatcher
 from mcp_gateway.upstream.lifecycle import RestartPolicy
+from mcp_gateway.upstream.oauth.account import LoginSettings
 from mcp_gateway.upstream.session import Era
+from pydantic import ValidationError
 
 from tests.upstream.dispatch.pipes import unheard
+
+
+def no_login(server: str, url: str, settings: LoginSettings) -> NoReturn:
+    raise AssertionError("no server of these tests wants a login")
 
 
 async def no_sandbox() -> str:
@@ -40,8 +46,44 @@ def defining(
     server: Server, path: str = "/nowhere", *, max_message_bytes: int = 1000, caps: Caps = DEFAULT_CAPS
 ) -> Definition:
     return define(
-        "up", server, environ={"PATH": path}, max_message_bytes=max_message_bytes, choose=no_sandbox, caps=caps
+        "up",
+        server,
+        environ={"PATH": path},
+        max_message_bytes=max_message_bytes,
+        choose=no_sandbox,
+        authorize=no_login,
+        caps=caps,
     )
+
+
+def test_a_login_is_as_the_entry_says() -> None:
+    assert login_settings(child()) is None
+    assert login_settings(remote()) is None
+    assert login_settings(remote(headers={}, auth="oauth")) == LoginSettings()
+    entry = {
+        "client_id": "me",
+        "client_secret": SECRET,
+        "issuer": "https://i.example",
+        "scopes": ["a", "b"],
+        "redirect_port": 7,
+        "client_credentials": True,
+    }
+    wanted = LoginSettings("me", SECRET, "https://i.example", ("a", "b"), 7, client_credentials=True)
+    assert login_settings(remote(headers={}, auth=entry)) == wanted
+    assert SECRET not in repr(wanted)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"auth": "oauth"}, "has both auth and an Authorization header"),
+        ({"headers": {}, "auth": {"client_secret": SECRET}}, "has a client_secret but no client_id"),
+        ({"headers": {}, "auth": {"client_id": "me", "client_credentials": True}}, "has client_credentials but no"),
+    ],
+)
+def test_a_login_that_cannot_be_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        remote(**changes)
 
 
 @pytest.mark.parametrize(
@@ -161,5 +203,13 @@ def test_the_rules_are_those_of_the_file() -> None:
 def test_a_server_that_is_off_says_why() -> None:
     assert defining(child()).disabled is None
     assert defining(child(disabled=True)).disabled == DISABLED_IN_FILE
-    skipped = define("up", child(), environ={}, max_message_bytes=1, choose=no_sandbox, skipped="TOKEN is not set")
+    skipped = define(
+        "up",
+        child(),
+        environ={},
+        max_message_bytes=1,
+        choose=no_sandbox,
+        authorize=no_login,
+        skipped="TOKEN is not set",
+    )
     assert skipped.disabled == "TOKEN is not set"

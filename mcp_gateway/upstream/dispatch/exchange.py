@@ -49,6 +49,12 @@ class Exchange:
         """The media type without its parameters, in lower case."""
         return self.headers.get(b"content-type", b"").partition(b";")[0].strip().lower().decode("latin-1")
 
+    @property
+    def challenge(self) -> str | None:
+        """The `WWW-Authenticate` header."""
+        challenge = self.headers.get(b"www-authenticate")
+        return None if challenge is None else challenge.decode("latin-1")
+
     def begin(self, status: int, headers: Mapping[bytes, bytes]) -> None:
         """Take the head. Raises UpstreamProtocolError or UpstreamMessageTooLarge: the body is not wanted."""
         self.status = status

@@ -20,6 +20,7 @@ from mcp_gateway.errors import GatewayError, OperatorError, RpcError, TryLater, 
 from mcp_gateway.revisions import at_least, is_modern
 from mcp_gateway.upstream.dispatch import headers as header_fields
 from mcp_gateway.upstream.dispatch.address import TlsSettings
+from mcp_gateway.upstream.dispatch.authorization import Authorization
 from mcp_gateway.upstream.dispatch.base import MAX_MESSAGE_BYTES, Dispatcher, Listener, disconnected
 from mcp_gateway.upstream.dispatch.conversation import Conversation, retry_s
 from mcp_gateway.upstream.dispatch.exchange import Exchange, OnEvent
@@ -68,9 +69,18 @@ class HttpDispatcher(Dispatcher):
         proxy: str | None,
         listener: Listener,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
+        authorization: Authorization | None = None,
     ) -> None:
         super().__init__(server, listener=listener, max_message_bytes=max_message_bytes)
-        self._origin = Origin(server, url, headers=headers, tls=tls, proxy=proxy, max_message_bytes=max_message_bytes)
+        self._origin = Origin(
+            server,
+            url,
+            headers=headers,
+            tls=tls,
+            proxy=proxy,
+            max_message_bytes=max_message_bytes,
+            authorization=authorization,
+        )
         self._calls = PendingCalls()
         self._is_open = False
         self._session = HttpSession()

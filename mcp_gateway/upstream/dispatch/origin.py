@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from mcp_gateway.errors import BadConfig, UpstreamDisconnected
 from mcp_gateway.upstream.dispatch import headers as header_fields
 from mcp_gateway.upstream.dispatch.address import Address, TlsSettings, parse_url
+from mcp_gateway.upstream.dispatch.authorization import Authorization
 from mcp_gateway.upstream.dispatch.base import off_protocol
 from mcp_gateway.upstream.dispatch.connector import Connector
 from mcp_gateway.upstream.dispatch.exchange import Exchange, OnEvent
@@ -41,13 +42,18 @@ class Origin:
         tls: TlsSettings | None,
         proxy: str | None,
         max_message_bytes: int,
+        authorization: Authorization | None = None,
     ) -> None:
+        """`authorization` takes the place of any configured `Authorization` header."""
         self.server = server
         self.address = parse_url(server, url)
         self.headers = header_fields.normal(server, headers)
         self.headers.pop(header_fields.VERSION, None)  # known only once it is negotiated
         if self.address.authorization is not None:
             self.headers.setdefault("authorization", self.address.authorization)
+        if authorization is not None:
+            self.headers.pop("authorization", None)
+        self._authorization = authorization
         self._configured = header_fields.lines(self.headers)
         self._max_message_bytes = max_message_bytes
         self._proxy = None if proxy is None else _parse_proxy(server, proxy)
@@ -74,12 +80,32 @@ class Origin:
         request all the same, so it must be False for `tools/call` (R-RETRY-1). Those
         are protected by looking at a reused connection right before writing.
 
+        With an `authorization`, a 401 is answered with one more try under a new token: nothing has been done so far.
+
         Raises:
             UpstreamUnavailable, UpstreamDisconnected, UpstreamProtocolError,
-            UpstreamMessageTooLarge, InvalidParams, BadConfig.
+            UpstreamMessageTooLarge, InvalidParams, BadConfig; with an `authorization` also UpstreamAuth.
         """
         lines = extra + self._own_lines(headers)
         target = to or self.address
+        if self._authorization is None:
+            return await self._send_on(target, verb, lines, body, on_event, resend)
+        header = await self._authorization.header()
+        exchange = await self._send_on(target, verb, lines + _line(header), body, on_event, resend)
+        if exchange.status == 401:
+            header = await self._authorization.renewed(header, exchange.challenge)
+            if header is not None:
+                exchange = await self._send_on(target, verb, lines + _line(header), body, on_event, resend)
+        if exchange.status in (401, 403):
+            raise self._authorization.refusal(exchange.status, exchange.challenge)
+        return exchange
+
+    async def aclose(self) -> None:
+        await self._pool.aclose()
+
+    async def _send_on(
+        self, target: Address, verb: str, lines: bytes, body: bytes, on_event: OnEvent | None, resend: bool
+    ) -> Exchange:
         exchange = await self._send_to(target, verb, lines, body, on_event, resend)
         if exchange.status in (307, 308):
             target = self._redirection(target, exchange)
@@ -87,9 +113,6 @@ class Origin:
         if 300 <= exchange.status < 400:
             raise off_protocol(self.server, f"answered with a redirect (HTTP {exchange.status}) that is not followed")
         return exchange
-
-    async def aclose(self) -> None:
-        await self._pool.aclose()
 
     async def _send_to(
         self, target: Address, verb: str, lines: bytes, body: bytes, on_event: OnEvent | None, resend: bool
@@ -131,7 +154,10 @@ class Origin:
     def _own_lines(self, headers: Mapping[str, str] | None) -> bytes:
         if not headers:
             return self._configured
-        return header_fields.lines({**self.headers, **header_fields.normal(self.server, headers)})
+        fields = {**self.headers, **header_fields.normal(self.server, headers)}
+        if self._authorization is not None:
+            fields.pop("authorization", None)
+        return header_fields.lines(fields)
 
     def _redirection(self, target: Address, exchange: Exchange) -> Address:
         """Where a 307 or 308 leads, if that is the same origin (R-SSRF-1)."""
@@ -145,6 +171,10 @@ class Origin:
                 f"redirects to another origin, {location.origin}, which is not followed; configure the right URL",
             )
         return location
+
+
+def _line(authorization: str | None) -> bytes:
+    return b"" if authorization is None else header_fields.lines({"authorization": authorization})
 
 
 def _parse_proxy(server: str, proxy: str) -> Address:

@@ -22,6 +22,7 @@ from mcp_gateway.errors import (
 )
 from mcp_gateway.upstream.dispatch.address import Address, TlsSettings
 from mcp_gateway.upstream.dispatch.answers import broken, outcome_of
+from mcp_gateway.upstream.dispatch.authorization import Authorization
 from mcp_gateway.upstream.dispatch.base import MAX_MESSAGE_BYTES, Dispatcher, Listener, disconnected, off_protocol
 from mcp_gateway.upstream.dispatch.event_stream import ServerSentEvent
 from mcp_gateway.upstream.dispatch.exchange import Exchange
@@ -58,9 +59,18 @@ class SseDispatcher(Dispatcher):
         proxy: str | None,
         listener: Listener,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
+        authorization: Authorization | None = None,
     ) -> None:
         super().__init__(server, listener=listener, max_message_bytes=max_message_bytes)
-        self._origin = Origin(server, url, headers=headers, tls=tls, proxy=proxy, max_message_bytes=max_message_bytes)
+        self._origin = Origin(
+            server,
+            url,
+            headers=headers,
+            tls=tls,
+            proxy=proxy,
+            max_message_bytes=max_message_bytes,
+            authorization=authorization,
+        )
         self._calls = PendingCalls()
         self._endpoint: Address | None = None
         self._endpoint_known = asyncio.Event()

@@ -19,6 +19,8 @@ from mcp_gateway.errors import (
     UpstreamUnavailable,
 )
 from mcp_gateway.upstream.dispatch.exchange import Exchange
+from mcp_gateway.upstream.oauth.advice import to_log_in
+from mcp_gateway.upstream.oauth.challenge import bearer
 from mcp_gateway.wire import Malformed, decode
 
 MAX_RETRY_AFTER_S = 60.0
@@ -51,10 +53,12 @@ def refusal(server: str, exchange: Exchange, id: int | None = None) -> GatewayEr
 
 def _auth(server: str, exchange: Exchange) -> UpstreamAuth:
     who = f"the proxy of upstream {server!r}" if exchange.status == 407 else f"upstream {server!r}"
-    error = UpstreamAuth(f"{who} refused our credentials (HTTP {exchange.status})", server=server)
+    hint = ""
+    if exchange.status == 401 and "resource_metadata" in bearer(exchange.challenge):
+        hint = f"; it takes logins: write `auth: oauth` in its entry, then run: {to_log_in(server)}"
+    error = UpstreamAuth(f"{who} refused our credentials (HTTP {exchange.status}){hint}", server=server)
     error.status = exchange.status
-    challenge = exchange.headers.get(b"www-authenticate")
-    error.challenge = None if challenge is None else challenge.decode("latin-1")
+    error.challenge = exchange.challenge
     return error
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -80,6 +80,25 @@ class _Uvicorn(uvicorn.Server):
         await super().startup(sockets)
         self.serving.set()
 
+    async def main_loop(self) -> None:
+        """Looks more often than uvicorn does whether it should stop."""
+        await self.on_tick(0)
+        while not self.should_exit:  # noqa: ASYNC110 - it is a plain attribute
+            await anyio.sleep(0.01)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn does it, without its pause of a tenth of a second: idle connections close at once."""
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        with anyio.move_on_after(self.config.timeout_graceful_shutdown or 0):
+            while self.server_state.connections or self.server_state.tasks:  # noqa: ASYNC110 - uvicorn sets no event
+                await anyio.sleep(0.005)
+        for task in self.server_state.tasks:
+            task.cancel()
+        await self.lifespan.shutdown()
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
@@ -88,12 +107,20 @@ class _Uvicorn(uvicorn.Server):
 @asynccontextmanager
 async def serving(app: Any, **tls: Any) -> AsyncIterator[str]:
     """Serve an ASGI app; yields `http(s)://127.0.0.1:PORT`."""
-    config = uvicorn.Config(app, log_level="error", ws="none", timeout_graceful_shutdown=1, **tls)
+    async with serving_at(lambda url: app, **tls) as url:
+        yield url
+
+
+@asynccontextmanager
+async def serving_at(make: Callable[[str], Any], **tls: Any) -> AsyncIterator[str]:
+    """Serve the ASGI app that `make` makes for its address."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
+        url = f"{'https' if tls else 'http'}://127.0.0.1:{listening.getsockname()[1]}"
+        config = uvicorn.Config(make(url), log_level="error", ws="none", timeout_graceful_shutdown=1, **tls)
         server = _Uvicorn(config)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(server.serve, [listening])
             await server.serving.wait()
-            yield f"{'https' if tls else 'http'}://127.0.0.1:{listening.getsockname()[1]}"
+            yield url
             server.should_exit = True

@@ -57,6 +57,7 @@ async def test_the_challenge_of_a_refusal_is_kept() -> None:
         with pytest.raises(UpstreamAuth) as failed:
             await upstream.call("tools/call", {})
     assert failed.value.challenge == 'Bearer resource_metadata="https://as/x"'
+    assert "write `auth: oauth` in its entry, then run: mcp-gateway login fake" in failed.value.message
 
 
 @pytest.mark.parametrize("status", [429, 503])
