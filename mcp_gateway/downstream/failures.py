@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,14 +15,17 @@ from starlette.responses import JSONResponse
 
 from mcp_gateway.errors import (
     CODES,
+    ERROR_META_KEY,
     INVALID_PARAMS,
     RESOURCE_NOT_FOUND,
     GatewayError,
     InternalError,
+    ModelUnavailable,
     RpcError,
     http_body,
     to_http,
 )
+from mcp_gateway.wire import Raw, fields, loads
 
 logger = logging.getLogger(__name__)
 
@@ -67,3 +71,24 @@ def told(raised: Exception) -> Failure:
             return Failure(status, body, raised.retry_after_s)
     logger.error("request.failed", exc_info=raised)
     return Failure(*to_http(InternalError("internal error")))
+
+
+def structure(raw: Raw) -> Raw:
+    """What a built-in tool answers, without the tool's result around it.
+
+    Raises ToolFailed, with the code that a result with `isError` tells of.
+    """
+    result = fields(raw)
+    answer = result.get("structuredContent", Raw(b"null"))
+    if loads(result.get("isError", Raw(b"false"))):
+        raise _failed(loads(raw), loads(answer))
+    return answer
+
+
+def _failed(result: Mapping[str, Any], answer: Any) -> ToolFailed:
+    """1. our own mark of a failure on the way; 2. the answer of a model that failed."""
+    mark = (result.get("_meta") or {}).get(ERROR_META_KEY)
+    if mark is not None:
+        return ToolFailed(mark["code"], result["content"][0]["text"], mark["server"])
+    code = answer["error_code"] or ModelUnavailable.code
+    return ToolFailed(code, answer["error"] or "the model failed", result=answer)

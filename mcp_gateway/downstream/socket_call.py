@@ -6,19 +6,16 @@ A `Run` enters, frames leave in order through the socket's `Outbox`, which is wa
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import anyio
 
 from mcp_gateway.call import Call, Client
 from mcp_gateway.downstream.call_events import CallEvents, EventKind
-from mcp_gateway.downstream.failures import ToolFailed, told
+from mcp_gateway.downstream.failures import structure, told
 from mcp_gateway.downstream.frames import Run, data_frame, error_frame, result_frame
 from mcp_gateway.downstream.outbox import Outbox
-from mcp_gateway.errors import ERROR_META_KEY, ModelUnavailable
 from mcp_gateway.gateway import Gateway
-from mcp_gateway.wire import Raw, fields, loads
 
 logger = logging.getLogger(__name__)
 
@@ -63,24 +60,6 @@ class SocketCall:
         """The last frame."""
         try:
             raw = await self._gateway.route(self._call, self._events)
-            return result_frame(self._frame.id, _answer(raw) if self._frame.is_ask else raw)
+            return result_frame(self._frame.id, structure(raw) if self._frame.is_ask else raw)
         except Exception as failure:  # boundary: whatever is wrong in here costs one call, and `told` logs what it is
             return error_frame(self._frame.id, told(failure).body)
-
-
-def _answer(raw: Raw) -> Raw:
-    """What `ask` answers, without the tool's result around it. Raises ToolFailed, as REST does."""
-    result = fields(raw)
-    structure = result.get("structuredContent", Raw(b"null"))
-    if loads(result.get("isError", Raw(b"false"))):
-        raise _failed(loads(raw), loads(structure))
-    return structure
-
-
-def _failed(result: Mapping[str, Any], answer: Any) -> ToolFailed:
-    """1. our own mark of a failure on the way; 2. the answer of a model that failed."""
-    mark = (result.get("_meta") or {}).get(ERROR_META_KEY)
-    if mark is not None:
-        return ToolFailed(mark["code"], result["content"][0]["text"], mark["server"])
-    code = answer["error_code"] or ModelUnavailable.code
-    return ToolFailed(code, answer["error"] or "the model failed", result=answer)

@@ -65,7 +65,7 @@ class ModelFolder(LLMService):
 def _load(folder: Path) -> Any:
     """The name of anything but a folder would be looked for on the network, so the folder comes first."""
     if not folder.is_dir():
-        raise ModelRefused(f"llm.embedding_model: there is no folder {folder}")
+        raise ModelRefused(f"llm.embedding_model: there is no folder {folder.name!r} where it leads")
     try:
         model2vec = import_module("model2vec")
     except ImportError:
@@ -74,5 +74,5 @@ def _load(folder: Path) -> Any:
         return model2vec.StaticModel.from_pretrained(folder, force_download=False)
     except Exception as broken:  # boundary: the package raises whatever its readers do
         raise ModelRefused(
-            f"llm.embedding_model: {folder} holds no model of model2vec ({type(broken).__name__})"
+            f"llm.embedding_model: the folder {folder.name!r} holds no model of model2vec ({type(broken).__name__})"
         ) from broken

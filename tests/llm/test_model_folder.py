@@ -57,7 +57,7 @@ async def test_answers_are_those_of_the_configured_model(folder: Path) -> None:
 
 
 async def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ModelRefused, match=f"there is no folder {tmp_path / 'none'}"):
+    with pytest.raises(ModelRefused, match="there is no folder 'none'"):
         await opened(tmp_path / "none").prepare()
 
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from mcp_gateway.call import QUIET, Call, Sink
 from mcp_gateway.downstream.event_stream import MEDIA_TYPE, EventStream, whole
-from mcp_gateway.downstream.failures import ToolFailed
+from mcp_gateway.downstream.failures import structure
 from mcp_gateway.downstream.rest.desk import Desk
 from mcp_gateway.downstream.rest.requests import (
     AskRequest,
@@ -20,10 +20,9 @@ from mcp_gateway.downstream.rest.requests import (
     ReadRequest,
     SearchRequest,
 )
-from mcp_gateway.errors import ERROR_META_KEY, ModelUnavailable
 from mcp_gateway.llm.confirmation import CONFIRM_KEY
 from mcp_gateway.security.policy import require
-from mcp_gateway.wire import Raw, encode, fields, loads
+from mcp_gateway.wire import Raw, encode
 
 OWN: Final = frozenset({"timeout_s", "stream", "confirm"})
 """Members that are for this door; the others are a tool's arguments."""
@@ -100,27 +99,9 @@ async def _answer(
     async def run(sink: Sink) -> bytes:
         with desk.in_flight:
             raw = await desk.gateway.route(call, sink)
-        return _structure(raw) if structured else bytes(raw)
+        return bytes(structure(raw) if structured else raw)
 
     if streams:
         call.log_level = LOG_LEVEL
         return EventStream(run, call.client.key)
     return await whole(lambda: run(QUIET), request.receive)
-
-
-def _structure(raw: Raw) -> bytes:
-    """Raises ToolFailed, with the code that the result tells of."""
-    result = fields(raw)
-    structure = result.get("structuredContent", Raw(b"null"))
-    if loads(result.get("isError", Raw(b"false"))):
-        raise _failed(loads(raw), loads(structure))
-    return bytes(structure)
-
-
-def _failed(result: Mapping[str, Any], structure: Any) -> ToolFailed:
-    """1. our own mark of a failure on the way; 2. the answer of a model that failed."""
-    mark = (result.get("_meta") or {}).get(ERROR_META_KEY)
-    if mark is not None:
-        return ToolFailed(mark["code"], result["content"][0]["text"], mark["server"])
-    code = structure["error_code"] or ModelUnavailable.code
-    return ToolFailed(code, structure["error"] or "the model failed", result=structure)
