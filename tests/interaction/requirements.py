@@ -66,6 +66,7 @@ REQUIREMENTS: Final = {
         "one trace from the door to the upstream; no member is added to params that hold none",
         "https://www.w3.org/TR/trace-context/; SEP-414",
     ),
+    "same-answers": ("the same calls are answered alike at every door", "ours: the one path"),
     "authorization": (
         "what a key may not use is not listed, found or called at any door",
         "issue 5: R-AUTH-1",
