@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mcp_gateway.config import Config
 from mcp_gateway.downstream.auth import Authentication
 from mcp_gateway.downstream.server import is_loopback
+from mcp_gateway.errors import BadConfig
 from mcp_gateway.security.key_store import KEYS_FILE, KeyRing, KeyStore
 from mcp_gateway.security.keys import ApiKey
 from mcp_gateway.wiring import api_keys
@@ -31,6 +32,9 @@ class Access:
         self._configured: tuple[ApiKey, ...] = api_keys(config)
         self._state = state
         self._environ = environ
+        self._believes_issuer = config.auth.oauth is not None
+        self._has_proxies = bool(config.server.trusted_proxies)
+        self._was_locked = False
         self.host = config.server.host
         self._ring = KeyRing(KeyStore(state / KEYS_FILE), lambda: self._configured)
         self.resource, tokens = _resource_server(config)
@@ -44,22 +48,39 @@ class Access:
 
     def configure(self, config: Config) -> None:
         """Take over changed keys. Raises BadConfig; nothing has changed then."""
-        self._configured = api_keys(config)
+        keys = api_keys(config)
+        if self._is_exposed and config.auth.required is False:
+            raise BadConfig(f"{config.path.name}: auth.required: others can reach the door; false takes its lock away")
+        self._configured = keys
         self._auth = config.auth
+
+    def check_start(self) -> None:
+        """Raises BadConfig where a proxy would let others in and nobody is asked who it is."""
+        if self._has_proxies and not self.is_guarded:
+            fix = "make one with: mcp-gateway keys create NAME, or leave the proxies out"
+            raise BadConfig(f"server.trusted_proxies: a proxy lets others in, and no keys exist; {fix}")
 
     @property
     def is_guarded(self) -> bool:
         """Whether others than this machine may reach the door: somebody must be able to come in, and nobody else."""
-        return self.is_asked_for() and (len(self._ring) > 0 or self._auth.oauth is not None)
+        return self.is_asked_for() and (len(self._ring) > 0 or self._believes_issuer)
+
+    @property
+    def _is_exposed(self) -> bool:
+        """Whether others than this machine reach the door, by its address or through a proxy."""
+        return not is_loopback(self.host) or self._has_proxies
 
     def is_asked_for(self) -> bool:
-        """Whether whoever comes over HTTP has to say who it is: as the file says, else where a key or an issuer exists
-        or others can reach the door.
+        """Whether whoever comes over HTTP has to say who it is.
+
+        As the file says, else where a key or an issuer exists or others can reach the door. What was locked once stays
+        locked until the process ends: revoking the last key must not let its owner in without one.
         """
         required = self._auth.required
-        if required == "auto":
-            return len(self._ring) > 0 or self._auth.oauth is not None or not is_loopback(self.host)
-        return required
+        if required != "auto":
+            return required
+        self._was_locked = self._was_locked or len(self._ring) > 0 or self._believes_issuer or self._is_exposed
+        return self._was_locked
 
     def _opened_signatures(self) -> Callable[[], Signatures]:
         """Opened for the first signed request: what they need takes a fifth of a second to import."""

@@ -213,6 +213,7 @@ class App:
         Raises BadConfig, PortBusy.
         """
         self.access.host = host
+        self.access.check_start()
         listener = bind(host, port, guarded=self.access.is_guarded)
         way_in = transport(self.config)
         url = address(listener, way_in)
@@ -356,8 +357,8 @@ class App:
             ahead.check(config)
             check_profile(config, self._selection.profile)
             defined = self._define(config)
-            self.models.configure(config.llm.provider, model_settings(config))
             self.access.configure(config)
+            self.models.configure(config.llm.provider, model_settings(config))
         except BadConfig as bad:
             return self._refuse_reload(bad.message)
         except Exception as fault:  # boundary: a file that breaks our own reading must not end what works

@@ -168,7 +168,8 @@ class Gateway:
     # -- clients ---------------------------------------------------------------------------------------------------
 
     async def notify(self, client: Client, method: str, params: RawParams) -> None:
-        """Pass on what a legacy client says unasked (see `Vendor.notify`)."""
+        """Pass on what a legacy client says unasked (see `Vendor.notify`). Raises Forbidden."""
+        check_scope(client.principal, method)
         await self._vendor.notify(client, method, params)
 
     def subscribers(self, server: str, uri: str) -> tuple[str, frozenset[str]]:

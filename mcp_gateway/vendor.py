@@ -34,7 +34,7 @@ class Vendor:
 
         Raises UnknownMethod when no upstream that is ready knows it.
         """
-        for server in filter(self._showcase.view(call.client).admits_server, self._candidates(call.method)):
+        for server in self._candidates(call):
             agent = self._upstreams.agent_for(server, call.client)
             try:
                 raw = await agent.call(lambda link, sink: bridge.relay(link, call, sink), call.sink)
@@ -58,9 +58,11 @@ class Vendor:
                 with suppress(GatewayError):
                     await link.dispatcher.notify(method, dict(params))
 
-    def _candidates(self, method: str) -> list[str]:
-        ready, owner = self._ready(), self._owners.get(method)
-        return [owner] if owner in ready else ready
+    def _candidates(self, call: Call) -> list[str]:
+        """Of those that the caller may use: whoever is known to serve the method, else all."""
+        admitted = list(filter(self._showcase.view(call.client).admits_server, self._ready()))
+        owner = self._owners.get(call.method)
+        return [owner] if owner in admitted else admitted
 
     def _hearers(self, method: str) -> list[str]:
         ready = self._ready()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,12 +14,14 @@ import httpx2
 import pytest
 from mcp_gateway.security.key_store import KEYS_FILE, KeyStore
 from mcp_gateway.security.keys import ApiKey, hashed, new_key
+from mcp_gateway.security.principal import Grant
 from mcp_gateway.security.signing import SigningKey, sign
 from mcp_gateway.security.signing_secrets import new_signing_secret
 from mcp_gateway.security.vault import Vault
 from mcp_gateway.security.vault_file import SIGNING
 
 from tests.fakes.authorization_server import AUDIENCE, ISSUER, authorization_server, token
+from tests.gateway import write_config
 from tests.interaction.house import House, house
 from tests.interaction.posting import HEADERS, opening
 from tests.interaction.sockets import socket, text_of
@@ -146,3 +150,43 @@ async def test_whoever_has_none_is_told_where_to_get_one(issued: httpx2.AsyncCli
     assert (refused.status_code, bad.status_code) == (401, 401)
     assert 'error="invalid_token"' in bad.headers["www-authenticate"]
     assert metadata.json()["authorization_servers"] == [ISSUER]
+
+
+async def test_a_door_that_asked_for_keys_does_so_until_the_gateway_ends(tmp_path: Path) -> None:
+    async with signing(tmp_path) as (_, http):
+        assert (await http.get("/api/v1/tools")).status_code == 401
+        KeyStore(tmp_path / "home" / KEYS_FILE).revoke("ci")
+        after = [await http.get("/api/v1/tools", headers=headers) for headers in ({}, {"X-API-Key": KEY})]
+
+    assert [answer.status_code for answer in after] == [401, 401]
+
+
+async def test_a_reload_does_not_take_the_lock_from_a_door_that_others_reach(tmp_path: Path) -> None:
+    async with signing(tmp_path) as (home, http):
+        home.app.access.host = "0.0.0.0"
+        write_config(tmp_path, {"mcpServers": {}, "auth": {"required": False}})
+        assert not home.app.reload()
+        assert "auth.required" in (home.app.reload_error or "")
+        assert (await http.get("/api/v1/tools")).status_code == 401
+
+
+@pytest.mark.parametrize("kind", [[], {}, 7, True])
+async def test_a_token_of_odd_shape_is_refused_like_any_other(issued: httpx2.AsyncClient, kind: Any) -> None:
+    head = base64.urlsafe_b64encode(json.dumps({"typ": kind, "alg": "ES256"}).encode()).decode().rstrip("=")
+    answer = await issued.get("/api/v1/tools", headers={"Authorization": f"Bearer {head}.e30.AA"})
+
+    assert answer.status_code == 401
+
+
+async def test_an_admin_of_a_part_is_none_of_the_whole(tmp_path: Path) -> None:
+    key = ApiKey("part", hashed(KEY), frozenset({"read", "call", "admin"}), Grant(servers=("elsewhere",)))
+    KeyStore(tmp_path / "home" / KEYS_FILE).add(key)
+    async with house(tmp_path) as home, httpx2.AsyncClient(base_url=home.origin, headers={"X-API-Key": KEY}) as http:
+        answers = [
+            await http.get("/api/v1/pins"),
+            await http.post("/api/v1/pins/approve", json={"server": "up"}),
+            await http.delete("/api/v1/cache"),
+            await http.post("/api/v1/reload"),
+        ]
+
+    assert [answer.status_code for answer in answers] == [403] * 4

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mcp_gateway.downstream.body import read_body, replay
 from mcp_gateway.downstream.identity import identified
-from mcp_gateway.errors import GatewayError, RateLimited, Unauthorized, to_http
+from mcp_gateway.errors import GatewayError, InternalError, RateLimited, Unauthorized, to_http
 from mcp_gateway.security import REFUSED
 from mcp_gateway.security.key_store import KeyRing
 from mcp_gateway.security.keys import PREFIX
@@ -100,6 +100,8 @@ class Authentication:
         A signature counts once, so it is its key that is looked at. Raises Unauthorized, RateLimited, BadConfig.
         """
         if not self._required():
+            if admitted != LOCAL:
+                raise Unauthorized(REFUSED)  # a door that was unlocked meanwhile makes nobody more than it was
             return LOCAL
         headers = Headers(scope=scope)
         if self._signatures is not None and "signature-input" in headers:
@@ -179,6 +181,10 @@ class Authenticating:
             await self._refuse(refusal, scope, receive, send)
             return
         except ClientDisconnect:
+            return
+        except Exception:  # boundary: a credential that breaks our reading of it costs its own request
+            logger.exception("auth.failed path=%s", scope["path"])
+            await self._refuse(InternalError("internal error"), scope, receive, send)
             return
         await self._app(identified(scope, principal), receive, send)
 

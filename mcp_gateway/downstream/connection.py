@@ -152,9 +152,11 @@ class Connection:
 
     async def _announce(self) -> None:
         while True:
-            id, data = await self._subscriptions.next()
+            await self._subscriptions.arrived()
             await self._renew()
-            await self._outbox.put(data_frame(id, "event", data))
+            if (told := self._subscriptions.take()) is not None:
+                id, data = told
+                await self._outbox.put(data_frame(id, "event", data))
 
     def _close_slow(self) -> None:
         logger.info("websocket.slow_consumer principal=%s", self._client.principal.id)

@@ -295,8 +295,15 @@ class Endpoint:
         if context.method == "notifications/initialized":
             self._sessions.enter(client, connection)
         elif context.method not in SDK_NOTIFICATIONS:
-            await self._gateway.notify(client, context.method, dict(context.params or {}))
+            await self._told(replace(client, principal=_principal(context)), context)
         return result
+
+    async def _told(self, client: Client, context: Context) -> None:
+        """A notification has no answer, so a refusal is only logged."""
+        try:
+            await self._gateway.notify(client, context.method, dict(context.params or {}))
+        except GatewayError as refusal:
+            logger.info("endpoint.notification_refused code=%s", refusal.code)
 
 
 def _decoded(raw: Raw) -> dict[str, Any]:

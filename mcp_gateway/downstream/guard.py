@@ -22,7 +22,7 @@ class Guard:
     """ASGI: lets a request in when its Host and its Origin, if any, are allowed; 403 otherwise, before any WebSocket.
 
     `hosts` are names with or without port; a name without port allows every port. `origins` are
-    `scheme://host[:port]`; loopback origins are always allowed on a loopback host. `Origin: null` never is.
+    `scheme://host[:port]`; loopback origins always are allowed. `Origin: null` never is.
     """
 
     def __init__(self, app: ASGIApp, *, hosts: Iterable[str] = (), origins: Iterable[str] = ()) -> None:

@@ -16,7 +16,7 @@ import anyio
 import msgspec
 
 from mcp_gateway.call import Client
-from mcp_gateway.errors import InvalidParams
+from mcp_gateway.errors import Forbidden, InvalidParams
 from mcp_gateway.events import CallEnded, CatalogChanged, Event, ServerStateChanged
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.observe.calls import plain
@@ -59,7 +59,7 @@ class Subscriptions:
         self.dropped = 0
         self._gateway = gateway
         self._wanted: dict[str, RequestId] = {}
-        self._waiting: deque[tuple[RequestId, dict[str, Any]]] = deque()
+        self._waiting: deque[tuple[RequestId, str, Event]] = deque()
         self._arrived = anyio.Event()
 
     def change(self, id: RequestId, topics: Iterable[str], wanted: bool) -> list[str]:
@@ -85,14 +85,36 @@ class Subscriptions:
                 if len(self._waiting) >= QUEUE:
                     self._waiting.popleft()
                     self.dropped += 1
-                self._waiting.append((id, _data(topic, event)))
+                self._waiting.append((id, topic, event))
                 self._arrived.set()
 
-    async def next(self) -> tuple[RequestId, dict[str, Any]]:
+    async def arrived(self) -> None:
+        """Wait until there is something to tell."""
         while not self._waiting:
             self._arrived = anyio.Event()
             await self._arrived.wait()
-        return self._waiting.popleft()
+
+    def take(self) -> tuple[RequestId, dict[str, Any]] | None:
+        """The oldest event that the client may still hear; None when there is none left."""
+        while self._waiting:
+            id, topic, event = self._waiting.popleft()
+            if self._may_hear(topic) and self._sees(event):
+                return id, _data(topic, event)
+        return None
+
+    async def next(self) -> tuple[RequestId, dict[str, Any]]:
+        """The next one that there is."""
+        while True:
+            await self.arrived()
+            if (found := self.take()) is not None:
+                return found
+
+    def _may_hear(self, topic: str) -> bool:
+        try:
+            TOPICS[topic].check(self.client.principal)
+        except Forbidden:
+            return False
+        return True
 
     def _sees(self, event: Event) -> bool:
         server = getattr(event, "server", None)

@@ -111,7 +111,7 @@ def key_name(token: str) -> KeyName:
     type_, algorithm, key_id = header.get("typ"), header.get("alg"), header.get("kid")
     if algorithm not in ALGORITHMS:
         raise BadToken("its algorithm is not accepted")
-    if (type_.lower() if isinstance(type_, str) else type_) not in _TYPES:
+    if not isinstance(type_, str | None) or (type_ and type_.lower()) not in _TYPES:
         raise BadToken("its type is not that of an access token")
     if "crit" in header or "b64" in header:
         raise BadToken("its header asks for what is not supported")

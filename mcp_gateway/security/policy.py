@@ -22,7 +22,7 @@ def needed_scope(method: str, tool: Any = None) -> str:
     """`read` looks, `call` acts; vendor methods may act, too."""
     if method == _CALL:
         return SCOPE_OF_TOOL.get(tool, "call") if isinstance(tool, str) else "call"
-    return "read" if method in _READS or method.startswith(_READING) else "call"
+    return "read" if method in _READS else "call"
 
 
 def check_scope(principal: Principal, method: str, tool: Any = None) -> None:
@@ -43,9 +43,28 @@ def require(principal: Principal, scope: str) -> None:
 
 def check_whole(principal: Principal) -> None:
     """For what names every server. Raises Forbidden unless the principal may read and nothing is kept from it."""
-    if "read" not in principal.scopes or replace(principal.grant, mode=None) != EVERYTHING:
+    if not has_whole(principal):
         raise Forbidden(f"{principal.id} may not do this: it needs the scope 'read' for all servers and tools")
 
 
-_READING: Final = ("prompts/", "resources/")
-_READS: Final = frozenset({"tools/list", "completion/complete", "logging/setLevel"})
+def has_whole(principal: Principal) -> bool:
+    """Whether the principal may read, and nothing is kept from it."""
+    return "read" in principal.scopes and replace(principal.grant, mode=None) == EVERYTHING
+
+
+_READS: Final = frozenset(
+    {
+        "tools/list",
+        "prompts/list",
+        "prompts/get",
+        "resources/list",
+        "resources/templates/list",
+        "resources/read",
+        "resources/subscribe",
+        "resources/unsubscribe",
+        "completion/complete",
+        "logging/setLevel",
+        "notifications/roots/list_changed",
+    }
+)
+"""What the specifications name; a vendor's method may act, however it is called."""

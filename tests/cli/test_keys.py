@@ -81,7 +81,7 @@ def test_a_running_gateway_takes_keys_at_once_and_its_own_command_line_without(t
         assert _status(gateway.origin, key) == 200
         assert run(tmp_path, "list", "--json").status == 0
         assert run(tmp_path, "keys", "revoke", "ci").status == 0
-        assert _status(gateway.origin, None) == 200  # the last key is gone: loopback is open again
+        assert _status(gateway.origin, None) == 401  # whoever had the last key must not come in without one
 
 
 def test_an_address_that_others_reach_needs_a_key(tmp_path: Path) -> None:

@@ -108,3 +108,18 @@ async def test_a_refused_topic_is_told_with_those_there_are(shared: House) -> No
 
     assert code_of(refused) == "invalid_params"
     assert "servers" in refused["error"]["error"]
+
+
+async def test_what_a_key_may_no_longer_hear_is_dropped_even_where_it_waits(shared: House) -> None:
+    subscriptions = Subscriptions(shared.app.gateway, Client("me"))
+    subscriptions.change(1, ["servers"], True)
+    subscriptions.hear(ServerStateChanged("secret", "ready"))
+    subscriptions.hear(ServerStateChanged("up", "ready"))
+    subscriptions.client = Client("me", principal=READER)
+
+    taken = subscriptions.take()
+    assert taken is not None
+    assert taken[1]["server"] == "up"
+    subscriptions.hear(ServerStateChanged("up", "backoff"))
+    subscriptions.client = Client("me", principal=Principal("key:none"))
+    assert subscriptions.take() is None

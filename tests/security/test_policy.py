@@ -23,6 +23,9 @@ from mcp_gateway.security.principal import LOCAL, SCOPES, Grant, Principal
         ("tools/call", "execute", "execute"),
         ("tools/call", ["ask"], "call"),
         ("vendor/anything", None, "call"),
+        ("resources/delete", None, "call"),
+        ("notifications/roots/list_changed", None, "read"),
+        ("notifications/vendor/anything", None, "call"),
     ],
 )
 def test_each_method_needs_one_scope(method: str, tool: object, scope: str) -> None:

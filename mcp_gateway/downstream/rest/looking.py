@@ -9,6 +9,7 @@ from mcp_gateway.downstream import views
 from mcp_gateway.downstream.rest.desk import Desk, queried
 from mcp_gateway.downstream.rest.requests import CallsQuery
 from mcp_gateway.errors import UnknownName
+from mcp_gateway.security.policy import has_whole
 
 
 async def tools(desk: Desk, request: Request) -> Response:
@@ -45,7 +46,7 @@ async def status(desk: Desk, request: Request) -> Response:
 async def calls(desk: Desk, request: Request) -> Response:
     """The newest first; those of others than the caller are for admins only."""
     principal = desk.client(request).principal
-    whose = None if "admin" in principal.scopes else principal.id
+    whose = None if "admin" in principal.scopes and has_whole(principal) else principal.id
     return JSONResponse({"calls": desk.process.calls(queried(request, CallsQuery).limit, whose)})
 
 

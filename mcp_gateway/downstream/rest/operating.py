@@ -10,6 +10,7 @@ from mcp_gateway.downstream.rest.desk import Desk, queried
 from mcp_gateway.downstream.rest.requests import ApproveRequest, CacheQuery, Nothing
 from mcp_gateway.errors import BadConfig, UnknownName, UpstreamUnavailable, http_body
 from mcp_gateway.observe.pins import withheld
+from mcp_gateway.security.policy import check_whole
 
 
 async def restart(desk: Desk, request: Request) -> Response:
@@ -27,6 +28,8 @@ async def restart(desk: Desk, request: Request) -> Response:
 async def clear_cache(desk: Desk, request: Request) -> Response:
     query = queried(request, CacheQuery)
     server = query.server
+    if server is None:
+        check_whole(desk.client(request).principal)
     if server is not None and not (server in desk.gateway.upstreams.names and desk.view(request).admits_server(server)):
         raise UnknownName("server", server)
     return JSONResponse({"removed": desk.process.cache.clear(server, query.older_than_s)})
@@ -34,6 +37,7 @@ async def clear_cache(desk: Desk, request: Request) -> Response:
 
 async def pins(desk: Desk, request: Request) -> Response:
     """Tool definitions that are withheld, and what changed in them."""
+    check_whole(desk.client(request).principal)
     desk.gateway.judge_all()
     return JSONResponse({"pins": withheld(desk.process.pins.book)})
 
@@ -41,6 +45,7 @@ async def pins(desk: Desk, request: Request) -> Response:
 async def approve_pins(desk: Desk, request: Request) -> Response:
     """Offer these again; without tools all that are withheld of the server."""
     body, _ = await desk.read(request, ApproveRequest)
+    check_whole(desk.client(request).principal)
     desk.gateway.judge_all()
     approved = desk.process.pins.approve(body.server, body.tools)
     await desk.process.pins.save()
@@ -51,6 +56,7 @@ async def approve_pins(desk: Desk, request: Request) -> Response:
 async def reload(desk: Desk, request: Request) -> Response:
     """All of the file, or none of it. A bad file is the caller's to mend: 400, with a line for each problem."""
     await desk.read(request, Nothing)
+    check_whole(desk.client(request).principal)
     try:
         waiting = desk.process.reload()
     except BadConfig as bad:
