@@ -25,6 +25,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from mcp_gateway.downstream import rest
 from mcp_gateway.downstream.auth import OPEN_PATHS, Authenticating, Authentication
 from mcp_gateway.downstream.endpoint import Endpoint
+from mcp_gateway.downstream.failures import told
 from mcp_gateway.downstream.guard import Guard
 from mcp_gateway.downstream.identity import principal_of
 from mcp_gateway.downstream.screen import Screen
@@ -33,7 +34,7 @@ from mcp_gateway.downstream.websocket import PATH as WEBSOCKET
 from mcp_gateway.downstream.websocket import SocketRules, WebSocketDoor
 from mcp_gateway.errors import Busy, Forbidden, http_body, to_http
 from mcp_gateway.gateway import Gateway
-from mcp_gateway.security.policy import check_whole
+from mcp_gateway.security.policy import check_whole, require
 from mcp_gateway.wire import encode
 
 if TYPE_CHECKING:
@@ -181,10 +182,10 @@ async def _alive(request: Request) -> Response:
 def _metrics(render: Render) -> Callable[[Request], Awaitable[Response]]:
     async def metrics(request: Request) -> Response:
         try:
+            require(principal_of(request.scope), "read")
             check_whole(principal_of(request.scope))
         except Forbidden as refusal:
-            status, refused = to_http(refusal)
-            return JSONResponse(refused, status_code=status)
+            return told(refusal).response()
         body, content_type = render(request.headers.get("accept", ""))
         return Response(body, headers={"content-type": content_type})
 
