@@ -116,11 +116,11 @@ def test_milder_records_are_left_out(redactor: Redactor) -> None:
 
 def test_libraries_are_quiet_unless_debugging(redactor: Redactor) -> None:
     _, text = logged(redactor, "text", "info")
-    logging.getLogger("uvicorn.one_that_nobody_set").info("started")
+    logging.getLogger("httpx2.one_that_nobody_set").info("started")
     assert text.getvalue() == ""
 
     _, text = logged(redactor, "text", "debug")
-    logging.getLogger("uvicorn.one_that_nobody_set").info("started")
+    logging.getLogger("httpx2.one_that_nobody_set").info("started")
     assert "started" in text.getvalue()
 
 

@@ -286,7 +286,7 @@ LIMITS = [
     limit(
         "fill the disk with deleted files",
         _FILL.format(much=_TO_MUCH_DISK, folder="f", blocks=8, after_open="os.unlink(file.name); kept.append(file)",
-                     after_write="time.sleep(0.01)"),
+                     after_write="time.sleep(0.03)"),
         reached(DISK_BYTES),
     ),
     limit(
