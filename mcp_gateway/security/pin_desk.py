@@ -35,6 +35,9 @@ logger = logging.getLogger(__name__)
 SAVE_AFTER_S = 0.5
 """What was judged is written this long after the first of it, several at once (our choice)."""
 
+SAVE_WITHIN_S: Final = 0.4
+"""Waiting for other writers; a thread that waits cannot be stopped, and stdio has to end within 1.5 s (our choice)."""
+
 MAX_SERVER_BYTES: Final = 32 * 1024 * 1024
 """Definitions pinned at first sight for one server: a server that invents tools must not fill the disk. Our choice:
 twice what one list can hold (`limits.max_result`)."""
@@ -136,18 +139,21 @@ class PinDesk:
         """Write what was judged since the last time; returns at once when nothing was.
 
         A disk that refuses is told once; what was judged holds in this process, and is tried again with the next.
+        While another process writes, it is tried again without one.
         """
         if not self._journal or self._unreadable is not None:
             return
         journal, self._journal = self._journal, []
         self._unsaved = anyio.Event()
         try:
-            self._take(await anyio.to_thread.run_sync(self._file.update, journal))
+            self._take(await anyio.to_thread.run_sync(self._file.update, journal, SAVE_WITHIN_S))
         except PinsUnreadable as unreadable:
             self._close(unreadable)
             self._on_change()
         except OSError as refused:
             self._journal = journal + self._journal
+            if isinstance(refused, TimeoutError):
+                self._unsaved.set()
             if not self._refused_save:
                 logger.warning("pins.not_saved reason=%s", refused.strerror)
             self._refused_save = True

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import time
 from pathlib import Path
 
+import anyio
 import pytest
 from mcp_gateway.errors import InvalidParams, PinsUnreadable, UnknownName
 from mcp_gateway.security import pin_desk
@@ -13,6 +15,8 @@ from mcp_gateway.security.pin_file import PinFile
 from mcp_gateway.security.pins import Offered, Trust
 
 from tests.security.definitions import offered
+from tests.security.holding import held_elsewhere
+from tests.upstream.dispatch.pipes import until
 
 ECHO, CHANGED, OTHER = offered(), offered(description="Sends it to me."), offered(name="other")
 AGAIN = offered(description="Sends it to him.")
@@ -214,3 +218,20 @@ async def test_a_disk_that_refuses_is_told_once_and_tried_again(
     (tmp_path / "state").unlink()
     await desk.save()
     assert "echo" in file(tmp_path).read()["up"]
+
+
+@pytest.mark.anyio
+async def test_a_file_that_another_process_holds_delays_no_stop_and_is_written_later(tmp_path: Path) -> None:
+    desk, lock = Desk(tmp_path), file(tmp_path).path.with_suffix(".lock")
+    lock.parent.mkdir(parents=True)
+    desk.judge("up", [ECHO])
+    with held_elsewhere(lock):
+        before_s = time.monotonic()
+        await desk.save()
+        assert time.monotonic() - before_s < 1
+        assert file(tmp_path).read() == {}
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(desk.run)
+        await until(lambda: "up" in file(tmp_path).read())
+        group.cancel_scope.cancel()
