@@ -110,6 +110,27 @@ def test_a_server_that_invents_tools_fills_no_disk(tmp_path: Path) -> None:
     assert desk.judge("up", [ECHO]) == {}
 
 
+def test_neither_do_definitions_that_are_withheld(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    desk = Desk(tmp_path, up=Trust.STRICT)
+    large = [offered(name=f"t{number}", description="x" * 2**24) for number in range(3)]
+    for _ in range(2):
+        reasons = desk.judge("up", large)
+        assert reasons == {"t0": "new, and not approved yet (trust: strict)", "t1": FULL, "t2": FULL}
+        assert list(desk.book["up"]) == ["t0"]
+    assert [record.message.split()[0] for record in caplog.records] == ["pins.full"]
+
+    desk.configure({"up": Trust.FIRST_USE})
+    assert desk.judge("up", large) == {"t1": FULL, "t2": FULL}
+
+
+def test_a_changed_definition_that_does_not_fit_is_withheld_and_takes_no_place(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.judge("up", [ECHO, offered(name="large", description="x" * 2**24)])
+    assert desk.judge("up", [offered(description="y" * 2**24)]) == {"echo": FULL}
+    assert desk.book["up"]["echo"].withheld is None
+    assert desk.judge("up", [CHANGED]) == WHY
+
+
 def test_a_withheld_definition_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     desk = Desk(tmp_path)
     desk.judge("up", [ECHO])
