@@ -36,8 +36,8 @@ def check_unshared(file: Path) -> None:
 def write_private(path: Path, content: bytes, *, durable: bool = True) -> None:
     """Write the file so that a reader sees the old or the new one, never a half.
 
-    That holds after a loss of power too where it is `durable`, which waits for the disk; what is learned anew, or written
-    by the event loop, need not be.
+    That holds after a loss of power too where it is `durable`, which waits for the disk; what is learned anew need not
+    be, above all where the event loop writes.
 
     Raises:
         OSError: the folder cannot be written; the old file is as it was.
