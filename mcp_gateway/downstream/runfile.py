@@ -41,7 +41,7 @@ class RunFile:
         running = Running(os.getpid(), url, secrets.token_urlsafe(32))
         if (other := self.read()) is not None and other.pid != running.pid and _listens(other.url):
             return running
-        write_private(self.path, json.dumps(asdict(running)).encode())
+        write_private(self.path, json.dumps(asdict(running)).encode(), durable=False)
         return running
 
     def read(self) -> Running | None:

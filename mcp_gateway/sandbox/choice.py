@@ -124,7 +124,7 @@ class SandboxChoice:
         if self._memory is None:
             return
         try:
-            write_private(self._memory, json.dumps({self._key(): self.works}).encode())
+            write_private(self._memory, json.dumps({self._key(): self.works}).encode(), durable=False)
         except OSError as refused:
             logger.warning("execute.verdict_not_saved reason=%s", refused.strerror)
 

@@ -35,15 +35,19 @@ logger = logging.getLogger(__name__)
 SAVE_AFTER_S = 0.5
 """What was judged is written this long after the first of it, several at once (our choice)."""
 
+SAVE_WITHIN_S: Final = 0.4
+"""Waiting for other writers; a thread that waits cannot be stopped, and stdio has to end within 1.5 s (our choice)."""
+
 MAX_SERVER_BYTES: Final = 32 * 1024 * 1024
-"""Definitions pinned at first sight for one server: a server that invents tools must not fill the disk. Our choice:
-twice what one list can hold (`limits.max_result`)."""
+"""Definitions kept for one server, pinned or withheld: a server that invents tools must not fill the disk. What does
+not fit is withheld and not kept, so it cannot be approved. Our choice: twice what one list can hold
+(`limits.max_result`)."""
 
 Wanted = Sequence[str] | Mapping[str, str] | None
 """Tools to approve: by name, by name and the digest that was looked at, or all that are withheld."""
 
 UNREADABLE: Final = "the file of pinned definitions cannot be read; the log says more"
-FULL: Final = "this server has offered too many different tools to pin another at first sight"
+FULL: Final = "this server has offered too many different definitions to keep another"
 
 
 class PinDesk:
@@ -58,6 +62,7 @@ class PinDesk:
         self._book: Book = {}
         self._unreadable: PinsUnreadable | None = None
         self._refused_save = False
+        self._full: set[str] = set()
         try:
             self._book = file.read()
         except PinsUnreadable as unreadable:
@@ -93,24 +98,29 @@ class PinDesk:
             # 1. pinned, and nothing else was offered meanwhile; 2. pinned again; 3. believed now; 4. withheld
             if seen is None:
                 continue
+            fits = len(seen.definition) <= left_bytes + _length(record.withheld)
             if verdict is Verdict.PINNED:
                 self._enter(Change(Act.WITHHOLD, server, tool.name, seen))
-            elif verdict is Verdict.NEW and trust is Trust.FIRST_USE and len(seen.definition) <= left_bytes:
-                left_bytes -= len(seen.definition)
+            elif verdict is Verdict.NEW and trust is Trust.FIRST_USE and fits:
                 self._enter(Change(Act.PIN, server, tool.name, seen))
             else:
-                withheld[tool.name] = self._withhold(server, tool, record, seen, trust)
+                kept = self._keep(server, tool, record, seen, fits)
+                withheld[tool.name] = _reason(record, seen) if kept else FULL
+            left_bytes += _size(record) - _size(self._book.get(server, {}).get(tool.name, UNKNOWN))
         return withheld
 
-    def _withhold(self, server: str, tool: Offered, record: Record, seen: Seen, trust: Trust) -> str:
-        if record.withheld is None or record.withheld.digest != tool.digest:
+    def _keep(self, server: str, tool: Offered, record: Record, seen: Seen, fits: bool) -> bool:
+        """Note what is withheld, for approval; False when there is no room for it."""
+        if record.withheld is not None and record.withheld.digest == tool.digest:
+            return True
+        if fits:
             self._enter(Change(Act.WITHHOLD, server, tool.name, seen))
             level = logging.INFO if record.pinned is None else logging.WARNING
             logger.log(level, "pins.withheld server=%s tool=%s digest=%s", server, tool.name, tool.digest)
-        if record.pinned is None:
-            return FULL if trust is Trust.FIRST_USE else "new, and not approved yet (trust: strict)"
-        fields = changed_fields(record.pinned.decoded(), seen.decoded()) or ("text beyond the cap",)
-        return f"changed since it was pinned: {', '.join(fields)}"
+        elif server not in self._full:
+            self._full.add(server)
+            logger.warning("pins.full server=%s max_bytes=%d", server, MAX_SERVER_BYTES)
+        return fits
 
     # -- approving -----------------------------------------------------------------------------------------------
 
@@ -136,18 +146,21 @@ class PinDesk:
         """Write what was judged since the last time; returns at once when nothing was.
 
         A disk that refuses is told once; what was judged holds in this process, and is tried again with the next.
+        While another process writes, it is tried again without one.
         """
         if not self._journal or self._unreadable is not None:
             return
         journal, self._journal = self._journal, []
         self._unsaved = anyio.Event()
         try:
-            self._take(await anyio.to_thread.run_sync(self._file.update, journal))
+            self._take(await anyio.to_thread.run_sync(self._file.update, journal, SAVE_WITHIN_S))
         except PinsUnreadable as unreadable:
             self._close(unreadable)
             self._on_change()
         except OSError as refused:
             self._journal = journal + self._journal
+            if isinstance(refused, TimeoutError):
+                self._unsaved.set()
             if not self._refused_save:
                 logger.warning("pins.not_saved reason=%s", refused.strerror)
             self._refused_save = True
@@ -202,8 +215,19 @@ def approvals(book: Book, server: str, tools: Wanted = None) -> tuple[Change, ..
     return tuple(Change(Act.APPROVE, server, tool, withheld[tool]) for tool in wanted)
 
 
+def _reason(record: Record, seen: Seen) -> str:
+    if record.pinned is None:
+        return "new, and not approved yet (trust: strict)"
+    fields = changed_fields(record.pinned.decoded(), seen.decoded()) or ("text beyond the cap",)
+    return f"changed since it was pinned: {', '.join(fields)}"
+
+
 def _size(record: Record) -> int:
-    return 0 if record.pinned is None else len(record.pinned.definition)
+    return _length(record.pinned) + _length(record.withheld)
+
+
+def _length(seen: Seen | None) -> int:
+    return 0 if seen is None else len(seen.definition)
 
 
 def _believed(book: Book) -> dict[tuple[str, str], str]:

@@ -9,7 +9,7 @@ All methods block on the disk; the event loop calls them in a worker thread.
 
 from __future__ import annotations
 
-import fcntl
+import errno
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,11 +18,15 @@ from typing import Final
 import msgspec
 
 from mcp_gateway.errors import PinsUnreadable
+from mcp_gateway.security.file_lock import LockTimeout, file_lock
 from mcp_gateway.security.pins import Book, Change, apply
 from mcp_gateway.security.private_file import make_private, write_private
 
 FORMAT: Final = 1
 """Grows when the file's shape changes; other formats are not read."""
+
+WRITE_WITHIN_S: Final = 5.0
+"""How long a command waits for other writers. Our choice: a write takes milliseconds."""
 
 
 class _File(msgspec.Struct, frozen=True):
@@ -48,23 +52,25 @@ class PinFile:
             raise PinsUnreadable(self.path.name, f"format {file.format}, expected {FORMAT}")
         return file.servers
 
-    def update(self, changes: Iterable[Change]) -> Book:
-        """Enter changes into what the file holds by now, and return all of it.
+    def update(self, changes: Iterable[Change], within_s: float = WRITE_WITHIN_S) -> Book:
+        """Enter changes into what the file holds by now, and return all of it; others have `within_s` seconds to end.
 
         Raises:
             PinsUnreadable: the file is as it was.
-            OSError: it cannot be written; the file is as it was.
+            OSError: it cannot be written, or as a TimeoutError: another process does; the file is as it was.
         """
-        with self._lock():
+        with self._lock(within_s):
             book = self.read()
             if apply(book, changes):
                 write_private(self.path, msgspec.json.encode(_File(FORMAT, book)))
         return book
 
     @contextmanager
-    def _lock(self) -> Iterator[None]:
-        """Held for one reading and writing, so nobody waits long. The lock is another file, since ours is replaced."""
+    def _lock(self, within_s: float) -> Iterator[None]:
+        """Held for one reading and writing. The lock is another file, since ours is replaced."""
         make_private(self.path.parent)
-        with self.path.with_suffix(".lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+        try:
+            with file_lock(self.path.with_suffix(".lock"), within_s):
+                yield
+        except LockTimeout:
+            raise TimeoutError(errno.ETIMEDOUT, f"another process has held it for {within_s:g} s") from None

@@ -33,8 +33,11 @@ def check_unshared(file: Path) -> None:
         raise BadConfig(f"{file}: everybody may replace it in its folder; chmod o-w {file.parent}")
 
 
-def write_private(path: Path, content: bytes) -> None:
+def write_private(path: Path, content: bytes, *, durable: bool = True) -> None:
     """Write the file so that a reader sees the old or the new one, never a half.
+
+    That holds after a loss of power too where it is `durable`, which waits for the disk; what is learned anew need not
+    be, above all where the event loop writes.
 
     Raises:
         OSError: the folder cannot be written; the old file is as it was.
@@ -45,8 +48,23 @@ def write_private(path: Path, content: bytes) -> None:
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+    if durable:
+        _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Have the names in a folder on the disk, where it can be opened and its file system knows how."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

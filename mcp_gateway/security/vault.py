@@ -91,15 +91,15 @@ class Vault:
 
         Raises:
             InvalidParams: the name or the value cannot be one.
-            SecretKeyRefused: the key must not be used, or does not open what is stored already.
+            SecretKeyRefused: the key must not be used, or does not open what is stored already, in any store where
+                there is none.
             SecretDamaged, CannotCreate: nothing has changed.
         """
         content = value.encode() if isinstance(value, str) else value
         _check(name, content)
         with self._writing():
             rows = read_rows(self._path)
-            rows.pop(name, None)
-            key = self._sealing(rows)
+            key = self._sealing(name)
             rows[name] = Row(key.id, _seal(key, self._store, name, content), int(time.time()))
             write_rows(self._path, rows)
 
@@ -144,7 +144,7 @@ class Vault:
     def _open(self, store: str, name: str, row: Row) -> bytes:
         key = self._keys.find(row.key)
         if key is None:
-            raise _no_key([name])
+            raise _no_key(store, [name])
         try:
             content, bound = key.open(row.token), _binding(store, name)
         except Unfit:
@@ -153,12 +153,25 @@ class Vault:
             raise _damaged(name)
         return content.removeprefix(bound)
 
-    def _sealing(self, others: Mapping[str, Row]) -> Key:
-        """The key for a new row; a store whose other rows cannot be opened gets none, lest it has two unknown keys."""
-        unreadable = [name for name, row in others.items() if self._keys.find(row.key) is None]
+    def _sealing(self, name: str) -> Key:
+        """The key for a row. Raises SecretKeyRefused.
+
+        1. A store whose other rows cannot be opened gets no row, lest it has two unknown keys.
+        2. None is made while anything in any store cannot be opened: the key is missing, not yet to be.
+        """
+        newest = self._keys.newest()
+        if newest is not None:
+            self._check_opens(self._store, besides=name)
+            return newest
+        for store in STORES:
+            self._check_opens(store)
+        return self._keys.make()
+
+    def _check_opens(self, store: str, besides: str | None = None) -> None:
+        rows = read_rows(vault_file(self._folder, store))
+        unreadable = [name for name, row in rows.items() if name != besides and self._keys.find(row.key) is None]
         if unreadable:
-            raise _no_key(unreadable)
-        return self._keys.newest() or self._keys.make()
+            raise _no_key(store, unreadable)
 
     def _seal_anew(self, store: str, contents: Mapping[str, bytes], key: Key) -> None:
         path = vault_file(self._folder, store)
@@ -204,11 +217,16 @@ def _unknown(name: str, rows: Mapping[str, Row]) -> UnknownName:
     return UnknownName("secret", name, nearest=near[0] if near else None)
 
 
-def _no_key(names: Sequence[str]) -> SecretKeyRefused:
+def _no_key(store: str, names: Sequence[str]) -> SecretKeyRefused:
     listed = ", ".join(map(repr, names[:3])) + (", ..." if len(names) > 3 else "")
+    secrets = f"secret{'s' if len(names) > 1 else ''} {listed}"
+    what, remedy = {
+        SECRETS: (f"the {secrets}", f"mcp-gateway secrets rm {names[0]}"),
+        SIGNING: (f"the signing {secrets}", f"mcp-gateway keys revoke {names[0]}"),
+        TOKENS: ("the logins that are stored", "mcp-gateway logout --all"),
+    }[store]
     return SecretKeyRefused(
-        f"no key that is here opens the secret{'s' if len(names) > 1 else ''} {listed}; "
-        f"add the key that sealed it to {VARIABLE}, or take it away: mcp-gateway secrets rm {names[0]}"
+        f"no key that is here opens {what}; add the key that sealed it to {VARIABLE}, or take it away: {remedy}"
     )
 
 

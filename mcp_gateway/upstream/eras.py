@@ -78,6 +78,6 @@ class EraBook:
         if self._path is None:
             return
         try:
-            write_private(self._path, json.dumps(self._verdicts).encode())
+            write_private(self._path, json.dumps(self._verdicts).encode(), durable=False)
         except OSError as unwritable:
             logger.warning("upstream.eras_unwritable reason=%s", type(unwritable).__name__)

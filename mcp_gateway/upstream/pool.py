@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -25,6 +25,17 @@ POOLED_IDLE_S = 300.0
 MAX_POOLED = 1_000
 """Own connections over all upstreams (our choice)."""
 
+MAX_OF_PRINCIPAL = 32
+"""Of those, the ones that one principal has for what its clients can do: hosts differ little (our choice)."""
+
+_KNOWN: Final[Mapping[str, Mapping[str, Any]]] = {
+    "elicitation": {"form": {}, "url": {}},
+    "roots": {"listChanged": True},
+    "sampling": {"context": {}, "tools": {}},
+}
+"""The capabilities by which an upstream decides what to ask a client, each with its variants (2025-11-25, schema,
+ClientCapabilities). Anything else would only tell connections apart."""
+
 _SESSION = "session:"
 
 _encode_sorted = msgspec.json.Encoder(order="deterministic").encode
@@ -37,6 +48,7 @@ class Pool:
         self._start = start
         self._limit = limit
         self._kept: dict[tuple[str, str], Kept] = {}
+        self._principals: dict[tuple[str, str], str] = {}
 
     def __iter__(self) -> Iterator[MCPAgent]:
         return iter([kept.agent for kept in self._kept.values()])
@@ -55,9 +67,10 @@ class Pool:
             return shared.agent
         own = self._kept.get((shared.definition.name, key))
         if own is None:
-            if not self._has_room():
+            principal = client.principal.id if shared.definition.isolation is Isolation.SHARED else None
+            if not self._has_room(principal):
                 return _without_room(shared)
-            own = self._start_own(shared, key, client.capabilities)
+            own = self._start_own(shared, key, _known(client.capabilities), principal)
         return own.agent
 
     def find(self, server: str, key: str) -> MCPAgent | None:
@@ -65,24 +78,33 @@ class Pool:
         kept = self._kept.get((server, key))
         return None if kept is None else kept.agent
 
-    def _start_own(self, shared: Kept, key: str, capabilities: Mapping[str, Any]) -> Kept:
-        own = self._kept[shared.definition.name, key] = self._start(_own(shared.definition, key), capabilities)
+    def _start_own(self, shared: Kept, key: str, capabilities: Mapping[str, Any], principal: str | None) -> Kept:
+        """`principal` is given where it is the one that the connection counts for."""
+        place = shared.definition.name, key
+        own = self._kept[place] = self._start(_own(shared.definition, key), capabilities)
+        if principal is not None:
+            self._principals[place] = principal
         return own
 
-    def _has_room(self) -> bool:
+    def _end(self, key: tuple[str, str]) -> None:
+        self._principals.pop(key, None)
+        self._kept.pop(key).end()
+
+    def _has_room(self, principal: str | None) -> bool:
         """Agents that nobody used for long and that are not connected make room; a subscription is a use."""
         before_s = time.monotonic() - POOLED_IDLE_S
         for key, kept in list(self._kept.items()):
             agent = kept.agent
             in_use = agent.link is not None or agent.slots.in_flight or agent.subscribed
             if not in_use and agent.last_used_monotonic_s < before_s:
-                self._kept.pop(key).end()
-        return len(self._kept) < self._limit
+                self._end(key)
+        of_principal = sum(owner == principal for owner in self._principals.values())
+        return len(self._kept) < self._limit and of_principal < MAX_OF_PRINCIPAL
 
     def release(self, client: Client) -> None:
         """The client's session has ended: what it had to itself is closed."""
         for key in [key for key in self._kept if key[1] == _session_key(client)]:
-            self._kept.pop(key).end()
+            self._end(key)
 
     def session_of(self, agent: MCPAgent) -> str | None:
         """The key of the one session that an agent's connection belongs to; None when several may use it."""
@@ -92,23 +114,24 @@ class Pool:
     def end(self, server: str) -> None:
         """The upstream is not kept any more."""
         for key in [key for key in self._kept if key[0] == server]:
-            self._kept.pop(key).end()
+            self._end(key)
 
     def renew(self, shared: Kept) -> None:
         """The upstream's connections are to be replaced: by the next call, at once where there are subscriptions."""
         for (server, key), old in list(self._kept.items()):
             if server != shared.definition.name:
                 continue
-            self._kept.pop((server, key)).end()
+            principal = self._principals.get((server, key))
+            self._end((server, key))
             if old.agent.subscribed:
-                self._start_own(shared, key, old.agent.capabilities).agent.take_over(old.agent)
+                self._start_own(shared, key, old.agent.capabilities, principal).agent.take_over(old.agent)
 
     def forget(self, agent: MCPAgent) -> None:
         """Its connection was closed for want of use; the next call starts another."""
         if agent.subscribed:
             return
         for key in [key for key, kept in self._kept.items() if kept.agent is agent]:
-            self._kept.pop(key).end()
+            self._end(key)
 
 
 def _key(shared: Kept, client: Client) -> str | None:
@@ -125,7 +148,21 @@ def _key(shared: Kept, client: Client) -> str | None:
     session = shared.agent.session
     if shared.definition.transport != "http" or session is None or session.modern:
         return None
-    return f"principal:{client.principal.id}:{_encode_sorted(client.capabilities).decode()}"
+    return f"principal:{client.principal.id}:{_encode_sorted(_known(client.capabilities)).decode()}"
+
+
+def _known(declared: Mapping[str, Any]) -> dict[str, Any]:
+    """What an upstream is told of a client's capabilities: those that let it ask something, as the schema has them."""
+    return {
+        name: {variant: form for variant, form in variants.items() if _declares(declared[name], variant, form)}
+        for name, variants in _KNOWN.items()
+        if isinstance(declared.get(name), Mapping)
+    }
+
+
+def _declares(capability: Mapping[str, Any], variant: str, form: object) -> bool:
+    found = capability.get(variant)
+    return found is True if form is True else isinstance(found, Mapping)
 
 
 def _session_key(client: Client) -> str:

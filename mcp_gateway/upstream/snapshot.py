@@ -87,7 +87,7 @@ class Snapshot:
         servers = {
             offer.server: _saved(offer, fingerprints[offer.server]) for offer in offers if offer.server in fingerprints
         }
-        write_private(self._path, encode(_File(FORMAT, servers)))
+        write_private(self._path, encode(_File(FORMAT, servers)), durable=False)
 
     def _offer(self, server: str, saved: _SavedOffer) -> Offer:
         return Offer(

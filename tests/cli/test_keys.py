@@ -46,6 +46,16 @@ def test_a_signing_secret_is_shown_once_and_kept_sealed(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "home" / "signing.json").read_text())["secrets"] == {}
 
 
+def test_a_signing_secret_makes_no_second_key_where_the_first_is_missing(tmp_path: Path) -> None:
+    run(tmp_path, "secrets", "set", "token", stdin="value", MCP_GATEWAY_SECRET_KEY="A" * 43 + "=")
+    refused = run(tmp_path, "keys", "create", "ci", "--signing")
+
+    assert refused.status == 77
+    assert "no key that is here opens the secret 'token'; add the key that sealed it" in refused.err
+    assert not (tmp_path / "home" / "secret.key").exists()
+    assert run(tmp_path, "keys", "list", "--json").body == {"keys": []}
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "says"),
     [

@@ -2,43 +2,24 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from mcp_gateway.security.file_lock import LockTimeout, file_lock
 
-HOLDER = """
-import sys
-from pathlib import Path
-from mcp_gateway.security.file_lock import file_lock
-with file_lock(Path(sys.argv[1]), 5):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
+from tests.security.holding import held_elsewhere
 
 
 def test_a_lock_that_another_process_holds_is_waited_for_in_vain(tmp_path: Path) -> None:
     lock = tmp_path / "lock"
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
-        with pytest.raises(LockTimeout), file_lock(lock, 0.05):
-            pass
-        holder.kill()
+    with held_elsewhere(lock), pytest.raises(LockTimeout), file_lock(lock, 0.05):
+        pass
 
 
 def test_the_end_of_its_holder_frees_a_lock(tmp_path: Path) -> None:
     lock = tmp_path / "lock"
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
-        holder.kill()
+    with held_elsewhere(lock):
+        pass
 
     with file_lock(lock, 0):
         assert lock.stat().st_mode & 0o777 == 0o600

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import time
 from pathlib import Path
 
+import anyio
 import pytest
 from mcp_gateway.errors import InvalidParams, PinsUnreadable, UnknownName
 from mcp_gateway.security import pin_desk
@@ -13,6 +15,8 @@ from mcp_gateway.security.pin_file import PinFile
 from mcp_gateway.security.pins import Offered, Trust
 
 from tests.security.definitions import offered
+from tests.security.holding import held_elsewhere
+from tests.upstream.dispatch.pipes import until
 
 ECHO, CHANGED, OTHER = offered(), offered(description="Sends it to me."), offered(name="other")
 AGAIN = offered(description="Sends it to him.")
@@ -104,6 +108,27 @@ def test_a_server_that_invents_tools_fills_no_disk(tmp_path: Path) -> None:
     large = [offered(name=f"t{number}", description="x" * 2**24) for number in range(3)]
     assert desk.judge("up", large) == {"t1": FULL, "t2": FULL}
     assert desk.judge("up", [ECHO]) == {}
+
+
+def test_neither_do_definitions_that_are_withheld(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    desk = Desk(tmp_path, up=Trust.STRICT)
+    large = [offered(name=f"t{number}", description="x" * 2**24) for number in range(3)]
+    for _ in range(2):
+        reasons = desk.judge("up", large)
+        assert reasons == {"t0": "new, and not approved yet (trust: strict)", "t1": FULL, "t2": FULL}
+        assert list(desk.book["up"]) == ["t0"]
+    assert [record.message.split()[0] for record in caplog.records] == ["pins.full"]
+
+    desk.configure({"up": Trust.FIRST_USE})
+    assert desk.judge("up", large) == {"t1": FULL, "t2": FULL}
+
+
+def test_a_changed_definition_that_does_not_fit_is_withheld_and_takes_no_place(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.judge("up", [ECHO, offered(name="large", description="x" * 2**24)])
+    assert desk.judge("up", [offered(description="y" * 2**24)]) == {"echo": FULL}
+    assert desk.book["up"]["echo"].withheld is None
+    assert desk.judge("up", [CHANGED]) == WHY
 
 
 def test_a_withheld_definition_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -214,3 +239,20 @@ async def test_a_disk_that_refuses_is_told_once_and_tried_again(
     (tmp_path / "state").unlink()
     await desk.save()
     assert "echo" in file(tmp_path).read()["up"]
+
+
+@pytest.mark.anyio
+async def test_a_file_that_another_process_holds_delays_no_stop_and_is_written_later(tmp_path: Path) -> None:
+    desk, lock = Desk(tmp_path), file(tmp_path).path.with_suffix(".lock")
+    lock.parent.mkdir(parents=True)
+    desk.judge("up", [ECHO])
+    with held_elsewhere(lock):
+        before_s = time.monotonic()
+        await desk.save()
+        assert time.monotonic() - before_s < 1
+        assert file(tmp_path).read() == {}
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(desk.run)
+        await until(lambda: "up" in file(tmp_path).read())
+        group.cancel_scope.cancel()

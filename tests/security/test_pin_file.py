@@ -12,6 +12,7 @@ from mcp_gateway.security.pin_file import PinFile
 from mcp_gateway.security.pins import Act, Change, Seen
 
 from tests.security.definitions import offered
+from tests.security.holding import held_elsewhere
 
 
 def pin(tool: str) -> Change:
@@ -87,3 +88,10 @@ def test_several_writers_lose_nothing(file: PinFile) -> None:
     for writer in writers:
         writer.join()
     assert len(file.read()["up"]) == 40
+
+
+def test_a_writer_does_not_wait_for_ever(file: PinFile) -> None:
+    file.update([pin("a")])
+    with held_elsewhere(file.path.with_suffix(".lock")), pytest.raises(TimeoutError, match=r"held it for 0\.05 s"):
+        file.update([pin("b")], within_s=0.05)
+    assert list(file.read()["up"]) == ["a"]

@@ -22,8 +22,8 @@ from mcp_gateway.errors import (
     UnknownName,
 )
 from mcp_gateway.security.file_lock import file_lock
-from mcp_gateway.security.vault import MAX_BYTES, Vault
-from mcp_gateway.security.vault_file import SECRETS
+from mcp_gateway.security.vault import MAX_BYTES, STORES, Vault
+from mcp_gateway.security.vault_file import SECRETS, SIGNING, TOKENS
 from mcp_gateway.security.vault_key import new_key
 
 from tests.fakes.system_keyring import FakeKeyring
@@ -215,11 +215,35 @@ def test_nothing_is_sealed_beside_what_cannot_be_opened(tmp_path: Path) -> None:
 def test_what_cannot_be_opened_can_be_removed_or_set_anew(tmp_path: Path) -> None:
     for name in ("a", "b"):
         Vault(tmp_path, {VARIABLE: "A" * 43 + "="}).set(name, "old")
-    other = Vault(tmp_path, {})
+    other = Vault(tmp_path, {VARIABLE: new_key().text})
     other.remove("a")
     other.set("b", "new")
 
     assert other.get("b") == "new"
+
+
+@pytest.mark.parametrize(
+    ("store", "says"),
+    [
+        (SECRETS, "secrets rm ci"),
+        (SIGNING, "opens the signing secret 'ci'; .* keys revoke ci"),
+        (TOKENS, "opens the logins that are stored; .* logout --all"),
+    ],
+)
+@pytest.mark.parametrize("mine", STORES)
+def test_no_key_is_made_while_something_is_stored_that_none_opens(
+    tmp_path: Path, store: str, mine: str, says: str
+) -> None:
+    Vault(tmp_path, {VARIABLE: new_key().text}, store).set("ci", "old")
+    before = contents(tmp_path)
+
+    with pytest.raises(SecretKeyRefused, match=says):
+        Vault(tmp_path, {}, mine).set("ci", "new")
+    assert contents(tmp_path) == before
+
+    Vault(tmp_path, {}, store).remove("ci")
+    Vault(tmp_path, {}, mine).set("ci", "new")
+    assert Vault(tmp_path, {}, mine).get("ci") == "new"
 
 
 def test_the_first_of_several_keys_seals_and_all_of_them_open(tmp_path: Path) -> None:

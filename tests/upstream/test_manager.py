@@ -22,6 +22,7 @@ from mcp_gateway.upstream.definition import Definition, Isolation
 from mcp_gateway.upstream.eras import EraBook
 from mcp_gateway.upstream.lifecycle import State
 from mcp_gateway.upstream.manager import UNION, MCPAgentManager
+from mcp_gateway.upstream.pool import MAX_OF_PRINCIPAL
 from mcp_gateway.wire import loads
 
 from tests.fakes.http_server import Request, Wire, scripted
@@ -401,6 +402,44 @@ async def test_a_legacy_http_upstream_is_told_what_the_clients_of_each_connectio
             told = [request.json["params"]["capabilities"] for request in server.calls("initialize")]
             assert told == [dict(UNION), form, url, {}]
             assert manager.agent_for("up", replace(client("x"), principal=Principal("another"))) is manager.agent("up")
+
+
+async def test_what_no_upstream_asks_for_makes_no_connection() -> None:
+    async with (
+        scripted(legacy_http) as server,
+        managing(defined(http(server.url), transport="http")) as (manager, _),
+    ):
+        await all_ready(manager)
+        odd: list[dict[str, Any]] = [
+            {"experimental": {f"x{number}": {}}, "sampling": {"n": number}, "roots": {"listChanged": number}}
+            for number in range(40)
+        ]
+        agents = {id(manager.agent_for("up", client("x", **capabilities))) for capabilities in odd}
+        assert len(agents) == 1
+        await manager.agent_for("up", client("x", **odd[0])).call(calling("x"))
+        assert server.calls("initialize")[-1].json["params"]["capabilities"] == {"sampling": {}, "roots": {}}
+
+
+async def test_one_principal_leaves_connections_for_others() -> None:
+    sampling: list[dict[str, Any]] = [{}, {"tools": {}}, {"context": {}}, {"tools": {}, "context": {}}]
+    elicitation: list[dict[str, Any]] = [{}, {"form": {}}, {"url": {}}, {"form": {}, "url": {}}]
+    roots: list[dict[str, Any]] = [{}, {"listChanged": True}]
+    kinds: list[dict[str, Any]] = [
+        {"sampling": one, "elicitation": two, "roots": three}
+        for one in sampling
+        for two in elicitation
+        for three in roots
+    ]
+    async with (
+        scripted(legacy_http) as server,
+        managing(defined(http(server.url), transport="http")) as (manager, _),
+    ):
+        await all_ready(manager)
+        agents = {id(manager.agent_for("up", client("x", **kind))) for kind in kinds}
+        assert len(agents) == len(kinds) == MAX_OF_PRINCIPAL
+        assert manager.agent_for("up", client("x")) is manager.agent("up")
+        another = replace(client("y"), principal=Principal("another"))
+        assert manager.agent_for("up", another) is not manager.agent("up")
 
 
 async def test_a_log_level_reaches_every_connection_also_later_ones(tmp_path: Path) -> None:

@@ -99,12 +99,8 @@ class TokenStore:
     def _set(self, name: str, row: Account | Registration) -> None:
         try:
             self._vault.set(name, msgspec.json.encode(row))
-        except SecretKeyRefused:
-            raise SecretKeyRefused(
-                f"no key that is here opens the logins that are stored; add the key to {VARIABLE}, "
-                "or forget them: mcp-gateway logout --all",
-                server=self._server,
-            ) from None
+        except SecretKeyRefused as refused:
+            raise SecretKeyRefused(refused.message, server=self._server) from None
 
     def _remove(self, names: Iterable[str]) -> None:
         for name in list(names):
