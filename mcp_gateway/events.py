@@ -92,8 +92,9 @@ class CallEnded(msgspec.Struct, frozen=True):
     `at` is when it came, in epoch seconds. `server` is None for built-ins and for what led nowhere; `tool` is the
     upstream's own name of a tool or prompt, or a URI. `outcome` is one of OUTCOMES or a stable code of
     `errors.CODES`. `cached` is None for a call that the cache may not answer. `arguments` is a
-    digest, `policy` that of the configuration in force. A Struct, since every call makes one: a dataclass takes ten
-    times as long (2026-11-24).
+    digest, `policy` that of the configuration in force. `refused` calls got no further than their name; the record
+    folds such into one whose `count` tells how many they were. A Struct, since every call makes one: a dataclass
+    takes ten times as long (2026-11-24).
     """
 
     at: float
@@ -110,6 +111,8 @@ class CallEnded(msgspec.Struct, frozen=True):
     cached: bool | None
     arguments: str | None
     policy: str
+    refused: bool = False
+    count: int = 1
 
 
 Event = ServerStateChanged | OfferChanged | CatalogChanged | ResourceUpdated | LogMessage | CallStarted | CallEnded

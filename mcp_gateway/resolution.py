@@ -61,8 +61,11 @@ class Resolution:
         else:
             limit_s = FIRST_CALL_WAIT_S if call.deadline_s is None else call.deadline_s
             prefixes, text = self._directory.catalog.prefixes, text_of(call.params, "name")
-            await self._upstreams.settled(limit_s, lambda server: text.startswith(prefixes.get(server, "")))
-            await self._until_heard_of(text, limit_s, self._showcase.view(call.client))
+            view = self._showcase.view(call.client)
+            await self._upstreams.settled(
+                limit_s, lambda server: view.admits_server(server) and text.startswith(prefixes.get(server, ""))
+            )
+            await self._until_heard_of(text, limit_s, view)
         return self._resolve(call)
 
     async def _until_heard_of(self, name: str, limit_s: float, view: View) -> None:

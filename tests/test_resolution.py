@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
+import anyio
 import pytest
 from mcp_gateway.call import Call, Client
 from mcp_gateway.errors import InvalidParams, RpcError, UnknownName, UpstreamStartFailed
 from mcp_gateway.revisions import LATEST_LEGACY
+from mcp_gateway.security.principal import SCOPES, Grant, Principal
 from mcp_gateway.wire import loads
 
 from tests.interaction.house import House, gateway, house
@@ -61,3 +64,11 @@ async def test_a_tool_of_a_server_that_never_came_up_says_why(tmp_path: Path) ->
     assert broken["_meta"]["io.mcp-gateway/error"] == {"code": "upstream_start_failed", "server": "broken"}
     assert "exited with code 3" in broken["content"][0]["text"]
     assert off["content"][0]["text"] == "upstream 'off' is disabled: switched off in the configuration"
+
+
+async def test_a_server_that_still_starts_is_not_waited_for_by_whom_it_is_hidden_from(tmp_path: Path) -> None:
+    servers = {"slow": {"command": sys.executable, "args": ["-c", "import sys; sys.stdin.read()"]}}
+    stranger = replace(client("a"), principal=Principal("key:x", SCOPES, Grant(deny_servers=("slow",))))
+    async with gateway(tmp_path, {"mcpServers": servers}, settle=False) as (app, _):
+        with anyio.fail_after(5), pytest.raises(UnknownName):
+            await app.gateway.route(Call("tools/call", {"name": "slow__x"}, stranger))

@@ -24,6 +24,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_gateway import __version__, bridge
 from mcp_gateway.call import UNSELECTED, Call, Client, Selection
 from mcp_gateway.catalog import Kind
+from mcp_gateway.downstream.door import SSE, door_of, scope_served
 from mcp_gateway.downstream.identity import principal_of
 from mcp_gateway.downstream.inflight import InFlight
 from mcp_gateway.downstream.places import Places
@@ -77,7 +78,7 @@ _CLIENT: Final = "gateway_client"
 MAX_SESSIONS: Final = 1000
 """Sessions open at once, unless the configuration says otherwise (our choice)."""
 
-PLACED: Final = frozenset({"sse"})
+PLACED: Final = frozenset({SSE})
 """Doors where a stream has its place before there is a session, and keeps it."""
 
 SUBSCRIBED_WITHIN_S: Final = 1.0
@@ -113,9 +114,16 @@ class Endpoint:
         self.in_flight = InFlight()
 
     def _input_schema(self, name: str) -> Mapping[str, Any] | None:
-        """What the SDK compares `Mcp-Param-*` headers with; None where no argument has a header."""
+        """What the SDK compares `Mcp-Param-*` headers with; None where no argument has a header.
+
+        None, too, for a tool that is not there for whoever asks: the path of the call refuses it as unknown.
+        """
         route = self._gateway.catalog.find(Kind.TOOL, name)
-        return _header_schema(route.header_params) if route is not None and route.header_params else None
+        if route is None or not route.header_params:
+            return None
+        scope = scope_served()
+        asker = Client("headers", selection=selection_of(scope) or self.selection, principal=principal_of(scope))
+        return _header_schema(route.header_params) if self._gateway.showcase.view(asker)(route) else None
 
     async def _handle(self, ctx: Context, call_next: CallNext) -> HandlerResult:
         """Every inbound message, request or notification (the SDK's `ServerMiddleware`)."""
@@ -244,12 +252,12 @@ class Endpoint:
         self._profiles[key] = client.selection.profile
         if known is None:
             if client.door not in PLACED:
-                self.places.enter()
+                self.places.enter(client.principal)
             connection.exit_stack.callback(self._close_session, client)
 
     def _close_session(self, client: Client) -> None:
         if client.door not in PLACED:
-            self.places.leave()
+            self.places.leave(client.principal)
         self._profiles.pop(client.key, None)
         self._sessions.leave(client)
         self._gateway.release(client)
@@ -339,7 +347,7 @@ def _principal(context: Context) -> Principal:
 def _door(context: Context) -> str:
     if context.request is None:
         return "stdio"
-    return "sse" if context.request.url.path.rstrip("/").endswith("/messages") else "http"
+    return door_of(context.request.scope)
 
 
 def _trace(context: Context, params: Mapping[str, Any]) -> Trace:

@@ -24,6 +24,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mcp_gateway.downstream import rest
 from mcp_gateway.downstream.auth import OPEN_PATHS, Authenticating, Authentication
+from mcp_gateway.downstream.door import HTTP, SSE, Door
 from mcp_gateway.downstream.endpoint import Endpoint
 from mcp_gateway.downstream.failures import told
 from mcp_gateway.downstream.guard import Guard
@@ -89,9 +90,10 @@ def http_app(
     )
     sse = SseServerTransport("/messages/", max_request_body_size=rules.max_body_bytes + _RENAMING_BYTES)
     screened = partial(Screen, max_body_bytes=rules.max_body_bytes)
-    mcp = Selecting(screened(manager.handle_request, places=endpoint.places), endpoint)
+    mcp = Selecting(Door(screened(manager.handle_request, places=endpoint.places), HTTP), endpoint)
     metadata = entry.resource.routes() if entry.resource is not None else []
     sockets = WebSocketDoor(gateway, endpoint, rules.sockets, entry.authentication.renewed)
+    operations = rest.routes(gateway, process, endpoint.in_flight, rules.max_body_bytes, endpoint.selection)
     app = Starlette(
         routes=_under(
             rules.base_path,
@@ -99,9 +101,9 @@ def http_app(
                 Route("/mcp", _Asgi(mcp), methods=_MCP_METHODS),
                 Route("/mcp/{profile}", _Asgi(mcp), methods=_MCP_METHODS),
                 Route("/sse", _Asgi(_sse_door(endpoint, sse)), methods=["GET"]),
-                Route("/messages/", _Asgi(screened(sse.handle_post_message))),
+                Route("/messages/", _Asgi(Door(screened(sse.handle_post_message), SSE))),
                 WebSocketRoute(WEBSOCKET, sockets.serve),
-                Mount(rest.PREFIX, routes=rest.routes(gateway, process, endpoint.in_flight, rules.max_body_bytes)),
+                Mount(rest.PREFIX, routes=operations),
                 *metadata,
                 Route("/openapi.json", _document(rules.base_path), methods=["GET"]),
                 Route("/healthz", _alive, methods=["GET"]),
@@ -149,7 +151,7 @@ class _Asgi:
 def _sse_door(endpoint: Endpoint, sse: SseServerTransport) -> ASGIApp:
     async def door(scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            with endpoint.places.place():
+            with endpoint.places.place(principal_of(scope)):
                 await serve(scope, receive, send)
         except Busy as full:
             status, body = to_http(full)

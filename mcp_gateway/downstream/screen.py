@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mcp_gateway.downstream.aliases import Aliases
 from mcp_gateway.downstream.body import read_body, replay
+from mcp_gateway.downstream.identity import principal_of
 from mcp_gateway.downstream.intake import Refused, read_message, too_large
 from mcp_gateway.downstream.places import Places
 from mcp_gateway.errors import INVALID_REQUEST, Busy, MessageTooLarge, TooSlow, http_body, to_http, to_rpc
@@ -92,7 +93,7 @@ class Screen:
     ) -> None:
         """The place is held until the answer is out; an open session has taken one of its own by then."""
         try:
-            with places.place():
+            with places.place(principal_of(scope)):
                 await self._app(scope, replay(body, receive), send)
         except Busy as full:
             status, _ = to_http(full)

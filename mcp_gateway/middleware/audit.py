@@ -63,7 +63,7 @@ class Audit:
 
     def refused(self, call: Call, failure: GatewayError) -> None:
         """A call that led nowhere: an unknown name, or one that is not for this caller. It has no start."""
-        self._events.publish(_ended(self._started(call), failure.code, 0.0, None))
+        self._events.publish(_ended(self._started(call), failure.code, 0.0, None, refused=True))
 
     def _started(self, call: Call) -> CallStarted:
         info = call.client.info
@@ -100,7 +100,9 @@ class Audit:
         return None if text is None else visible(self._clean(text)[:MAX_TEXT])
 
 
-def _ended(call: CallStarted, outcome: str, duration_s: float, cached: bool | None) -> CallEnded:
+def _ended(
+    call: CallStarted, outcome: str, duration_s: float, cached: bool | None, *, refused: bool = False
+) -> CallEnded:
     return CallEnded(
         at=call.at,
         duration_s=duration_s,
@@ -116,6 +118,7 @@ def _ended(call: CallStarted, outcome: str, duration_s: float, cached: bool | No
         cached=cached,
         arguments=call.arguments,
         policy=call.policy,
+        refused=refused,
     )
 
 

@@ -20,6 +20,9 @@ from mcp_gateway.wire import Raw
 CALLERS: Final = 4096
 """Callers, upstreams and tools whose use is remembered; idle ones seen longest ago are forgotten first (our choice)."""
 
+WITHIN_ASK: Final = "ask"
+"""The door of the calls that `ask` makes in its caller's name."""
+
 SOON_S: Final = 1.0
 """When to try again where only the end of another call tells (our choice)."""
 
@@ -70,13 +73,16 @@ class LimitsMiddleware:
 
     async def __call__(self, call: Call, proceed: Next) -> Raw:
         """Raises RateLimited, with the seconds to wait."""
-        with self.counted(call.principal, call.route):
+        with self.counted(call.principal, call.route, within=call.client.door == WITHIN_ASK):
             return await proceed(call)
 
     @contextmanager
-    def counted(self, principal: Principal, route: Route | None = None) -> Iterator[None]:
-        """One call, as long as the block lasts. Raises RateLimited, with the seconds to wait."""
-        concurrency = principal.allowance.concurrency
+    def counted(self, principal: Principal, route: Route | None = None, *, within: bool = False) -> Iterator[None]:
+        """One call, as long as the block lasts. Raises RateLimited, with the seconds to wait.
+
+        `within` another call of the same caller it takes from the rates only: the other one counts as under way.
+        """
+        concurrency = None if within else principal.allowance.concurrency
         use = None if concurrency is None else self._use(("caller", principal.id))
         if use is not None and concurrency is not None and use.in_flight >= concurrency:
             raise _refusal(f"{concurrency} calls of this key are under way already", SOON_S)

@@ -22,6 +22,7 @@ from anyio import to_thread
 
 from mcp_gateway.events import CallEnded, Event
 from mcp_gateway.observe.audit_file import AuditFile
+from mcp_gateway.observe.fold import Fold
 from mcp_gateway.wire import encode
 
 logger = logging.getLogger(__name__)
@@ -55,12 +56,18 @@ class Calls:
         self._clock = clock
         self._latest: deque[CallEnded] = deque(maxlen=LATEST)
         self._queue: deque[CallEnded] = deque()
+        self._fold = Fold()
         self._wanted = anyio.Event()
 
     def hear(self, event: Event) -> None:
         """An event listener."""
         if not isinstance(event, CallEnded) or self.keeping.keep_s is None:
             return
+        if event.refused:
+            folded = self._fold.add(event)
+            if folded is None:
+                return
+            event = folded
         self._latest.append(event)
         if len(self._queue) >= QUEUE:
             self.dropped += 1
@@ -132,6 +139,7 @@ def plain(call: CallEnded) -> dict[str, Any]:
         "cached": call.cached,
         "arguments": call.arguments,
         "policy": call.policy,
+        "count": call.count,
     }
 
 

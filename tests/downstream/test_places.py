@@ -7,9 +7,11 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from mcp_gateway.downstream.places import Places
+from mcp_gateway.downstream.places import LEAST_SHARE, Places
 from mcp_gateway.errors import Busy
+from mcp_gateway.security.principal import LOCAL, Principal
 
+from tests.downstream.rest.people import AUTH, as_person
 from tests.interaction.asking import until
 from tests.interaction.house import Door, House, house
 from tests.interaction.posting import HEADERS, Session, opening
@@ -67,7 +69,51 @@ async def test_a_session_that_is_deleted_gives_its_place_back(home: House) -> No
 
 def test_openings_under_way_count() -> None:
     places = Places(2)
-    with places.place(), places.place(), pytest.raises(Busy, match="2 sessions are open"), places.place():
-        pass
-    with places.place():
+    with places.place(LOCAL), places.place(LOCAL), pytest.raises(Busy, match="2 sessions are open"):
+        places.place(LOCAL).__enter__()
+    with places.place(LOCAL):
         assert places.taken == 1
+
+
+def test_one_caller_cannot_take_all_places_and_the_local_person_can() -> None:
+    places, one, other = Places(300), Principal("key:one"), Principal("key:other")
+    for _ in range(75):
+        places.enter(one)
+    with pytest.raises(Busy, match="75 sessions of this caller are open"), places.place(one):
+        pass
+    with places.place(other):
+        pass
+    places.leave(one)
+    with places.place(one):
+        assert places.taken == 75
+    for _ in range(226):
+        with places.place(LOCAL):
+            pass
+        places.enter(LOCAL)
+    assert places.taken == 300
+
+
+def test_the_share_of_a_caller_is_not_below_the_least() -> None:
+    assert (Places(4).share, Places(1000).share) == (LEAST_SHARE, 250)
+
+
+async def test_a_caller_with_too_many_sessions_is_told_so_at_every_door(tmp_path: Path) -> None:
+    async with house(tmp_path, auth=AUTH) as home, httpx2.AsyncClient(timeout=10) as http:
+        for _ in range(home.app.endpoint.places.share):
+            home.app.endpoint.places.enter(Principal("key:reader"))
+        message = {"jsonrpc": "2.0", "id": 7, "method": "initialize", "params": opening()}
+        refused = await http.post(home.url, headers=HEADERS | as_person("reader"), json=message)
+        stream = await http.get(f"{home.origin}/sse", headers=as_person("reader"))
+        other = await http.post(home.url, headers=HEADERS | as_person("asker"), json=message)
+
+    assert (refused.status_code, refused.json()["error"]["data"]) == (503, {"code": "busy"})
+    assert (stream.status_code, stream.json()["details"]) == (503, {"code": "busy"})
+    assert other.status_code == 200
+
+
+async def test_a_profile_of_any_name_is_the_door_of_streamable_http(tmp_path: Path) -> None:
+    profiles = {"messages": {"servers": ["up"]}}
+    async with house(tmp_path, profiles=profiles) as home, Session(f"{home.url}/messages") as session:
+        assert home.app.endpoint.places.taken == 1
+        await session.http.delete(session.url, headers=session.headers)
+        await until(lambda: home.app.endpoint.places.taken == 0)

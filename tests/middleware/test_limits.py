@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -155,3 +156,19 @@ async def test_the_file_sets_the_rates_of_a_server_and_its_tools(tmp_path: Path)
 
     assert [result.is_error for result in results] == [False, True]
     assert (results[1].meta or {})[ERROR_META_KEY]["code"] == "rate_limited"
+
+
+async def test_calls_within_an_ask_take_from_the_rate_and_not_from_the_calls_at_once() -> None:
+    limits = LimitsMiddleware(CallLimits(burst=2))
+    inner: list[bool] = []
+
+    def within() -> Call:
+        outer = call(concurrency=1, rate_per_s=0.01)
+        return Call("tools/call", {}, replace(outer.client, door="ask"))
+
+    async def asks(call: Call) -> Raw:
+        inner.extend(await tries(limits, within, 2))
+        return DONE
+
+    assert await limits(call(concurrency=1, rate_per_s=0.01), asks) is DONE
+    assert inner == [True, False]

@@ -13,6 +13,7 @@ from mcp_gateway.events import OfferChanged
 from mcp_gateway.observe import calls as record
 from mcp_gateway.observe.audit_file import AuditFile
 from mcp_gateway.observe.calls import Calls, Keeping
+from mcp_gateway.observe.fold import AT_ONCE
 
 from tests.fakes.clock import Clock
 from tests.observe.calls import ended
@@ -43,6 +44,19 @@ async def test_a_name_that_is_no_unicode_is_written_all_the_same(calls: Calls, t
     await calls.flush()
 
     assert [call["server"] for call in written(tmp_path)] == ["\ud800"]
+
+
+async def test_refused_calls_do_not_push_out_those_that_were_made(calls: Calls, tmp_path: Path) -> None:
+    calls.hear(ended(tool="made"))
+    for number in range(record.QUEUE + record.LATEST):
+        calls.hear(ended(at=1_800_000_000.0 + number / 10_000, outcome="unknown_name", refused=True))
+    calls.hear(ended(tool="made too"))
+    await calls.flush()
+
+    first, *refused, last = written(tmp_path)
+    assert (first["tool"], last["tool"], calls.dropped) == ("made", "made too", 0)
+    assert len(refused) == AT_ONCE + 1
+    assert calls.latest() == [last, *reversed(refused), first]
 
 
 def test_the_newest_come_first_and_the_oldest_are_forgotten(calls: Calls) -> None:

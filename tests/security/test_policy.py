@@ -38,7 +38,6 @@ def test_each_method_needs_one_scope(method: str, tool: object, scope: str) -> N
 @pytest.mark.parametrize(
     "principal",
     [
-        Principal("key:ci", frozenset({"call"})),
         Principal("key:ci", SCOPES, Grant(servers=("a",))),
         Principal("key:ci", SCOPES, Grant(deny_tools=("x",))),
         Principal("key:ci", SCOPES, Grant(profile="p")),
@@ -47,6 +46,7 @@ def test_each_method_needs_one_scope(method: str, tool: object, scope: str) -> N
 def test_what_names_every_server_is_for_those_who_may_see_every_server(principal: Principal) -> None:
     check_whole(LOCAL)
     check_whole(Principal("key:prometheus", frozenset({"read"}), Grant(mode="all")))
+    check_whole(Principal("key:operator", frozenset({"admin"})))
     with pytest.raises(Forbidden, match="for all servers"):
         check_whole(principal)
 

@@ -194,6 +194,7 @@ class CallRecord(BaseModel):
     cached: bool | None
     arguments: str | None
     policy: str
+    count: int = Field(description="More than one: so many refused calls, of which this is the last.")
 
 
 class Calls(BaseModel):

@@ -8,6 +8,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from mcp_gateway.call import Selection
 from mcp_gateway.downstream.failures import told
 from mcp_gateway.downstream.identity import principal_of
 from mcp_gateway.downstream.inflight import InFlight
@@ -20,9 +21,11 @@ from mcp_gateway.security.policy import require
 logger = logging.getLogger(__name__)
 
 
-def routes(gateway: Gateway, process: Process, in_flight: InFlight, max_body_bytes: int) -> list[Route]:
+def routes(
+    gateway: Gateway, process: Process, in_flight: InFlight, max_body_bytes: int, selection: Selection
+) -> list[Route]:
     """Starlette routes, without the prefix."""
-    desk = Desk(gateway, process, in_flight, max_body_bytes)
+    desk = Desk(gateway, process, in_flight, max_body_bytes, selection)
     return [_route(desk, operation) for operation in OPERATIONS]
 
 

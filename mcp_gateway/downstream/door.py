@@ -1,0 +1,44 @@
+"""Which door of MCP a request came through: written on its scope where the door hangs, never read from its path.
+
+The scope is also kept while the request is served, for what the SDK asks without saying for whom.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Final
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+HTTP: Final = "http"
+SSE: Final = "sse"
+
+_KEY: Final = "mcp_gateway.door"
+
+_serving: ContextVar[Scope | None] = ContextVar("mcp_gateway.serving", default=None)
+
+
+class Door:
+    """ASGI: marks what passes."""
+
+    def __init__(self, app: ASGIApp, name: str) -> None:
+        self._app = app
+        self._name = name
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope = {**scope, _KEY: self._name}
+        before = _serving.set(scope)
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            _serving.reset(before)
+
+
+def door_of(scope: Scope) -> str:
+    door: str = scope.get(_KEY, HTTP)
+    return door
+
+
+def scope_served() -> Scope:
+    """Of the request that this task serves; an empty one where it came through no door of HTTP."""
+    return _serving.get() or {}
