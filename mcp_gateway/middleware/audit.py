@@ -17,7 +17,7 @@ import msgspec
 from mcp_gateway.cache.key import canonical
 from mcp_gateway.call import Call
 from mcp_gateway.catalog import Kind
-from mcp_gateway.errors import GatewayError, RpcError
+from mcp_gateway.errors import GatewayError, Overloaded, RateLimited, RpcError
 from mcp_gateway.events import CANCELLED, OK, TOOL_ERROR, UPSTREAM_ERROR, CallEnded, CallStarted, Events
 from mcp_gateway.middleware import Next
 from mcp_gateway.observe.text import visible
@@ -44,13 +44,13 @@ class Audit:
     async def __call__(self, call: Call, next: Next) -> Raw:
         started, began_s = self._started(call), time.perf_counter()
         self._events.publish(started)
-        outcome = CANCELLED
+        outcome, turned_away = CANCELLED, False
         try:
             raw = await next(call)
             outcome = TOOL_ERROR if call.method == "tools/call" and is_error(raw) else OK
             return raw
         except GatewayError as failure:
-            outcome = failure.code
+            outcome, turned_away = failure.code, isinstance(failure, RateLimited | Overloaded)
             raise
         except RpcError:
             outcome = UPSTREAM_ERROR
@@ -59,7 +59,9 @@ class Audit:
             outcome = "internal_error"
             raise
         finally:
-            self._events.publish(_ended(started, outcome, time.perf_counter() - began_s, call.cached))
+            self._events.publish(
+                _ended(started, outcome, time.perf_counter() - began_s, call.cached, refused=turned_away)
+            )
 
     def refused(self, call: Call, failure: GatewayError) -> None:
         """A call that led nowhere: an unknown name, or one that is not for this caller. It has no start."""

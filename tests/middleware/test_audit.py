@@ -9,7 +9,7 @@ import anyio
 import pytest
 from mcp_gateway.call import Call, Client
 from mcp_gateway.catalog import Kind, Route
-from mcp_gateway.errors import InvalidParams, RpcError, UnknownName, UpstreamTimeout
+from mcp_gateway.errors import InvalidParams, Overloaded, RateLimited, RpcError, UnknownName, UpstreamTimeout
 from mcp_gateway.events import CallEnded, CallStarted, Events
 from mcp_gateway.middleware import Next
 from mcp_gateway.middleware.audit import MAX_TEXT, Audit, digest
@@ -185,3 +185,14 @@ async def test_a_uri_is_told_without_user_query_and_fragment() -> None:
         None,
         None,
     ]
+
+
+@pytest.mark.parametrize(
+    ("failure", "refused"), [(RateLimited("slow"), True), (Overloaded("full"), True), (UpstreamTimeout("late"), False)]
+)
+async def test_what_was_turned_away_counts_as_refused(failure: Exception, refused: bool) -> None:
+    told = Told()
+    with pytest.raises(type(failure)):
+        await told.audit(call(), raising(failure))
+
+    assert told.one.refused is refused
