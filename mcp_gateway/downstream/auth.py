@@ -114,17 +114,8 @@ class Authentication:
             raise Unauthorized(REFUSED)
         return principal
 
-    def is_own(self, scope: Scope) -> bool:
-        """Whether what is presented is the token of this machine's command line, and nothing else."""
-        presented = _presented(Headers(scope=scope))
-        return len(presented) == 1 and self._is_local_token(presented[0])
-
-    def _is_local_token(self, credential: str) -> bool:
-        token = self.local_token
-        return token is not None and hmac.compare_digest(credential.encode(), token.encode())
-
     async def _known(self, credential: str, scope: Scope) -> Principal | None:
-        if self._is_local_token(credential):
+        if self.local_token is not None and hmac.compare_digest(credential.encode(), self.local_token.encode()):
             return LOCAL
         if self._signed_only():
             return None
@@ -195,8 +186,7 @@ class Authenticating:
             logger.exception("auth.failed path=%s", scope["path"])
             await self._refuse(InternalError("internal error"), scope, receive, send)
             return
-        own = principal is LOCAL and self._authentication.is_own(scope)
-        await self._app(identified(scope, principal, own=own), receive, send)
+        await self._app(identified(scope, principal), receive, send)
 
     async def _refuse(self, refusal: GatewayError, scope: Scope, receive: Receive, send: Send) -> None:
         logger.info("auth.refused code=%s path=%s", refusal.code, scope["path"])

@@ -93,7 +93,6 @@ def http_app(
     mcp = Selecting(Door(screened(manager.handle_request, places=endpoint.places), HTTP), endpoint)
     metadata = entry.resource.routes() if entry.resource is not None else []
     sockets = WebSocketDoor(gateway, endpoint, rules.sockets, entry.authentication.renewed)
-    operations = rest.routes(gateway, process, endpoint.in_flight, rules.max_body_bytes, endpoint.selection)
     app = Starlette(
         routes=_under(
             rules.base_path,
@@ -103,7 +102,7 @@ def http_app(
                 Route("/sse", _Asgi(_sse_door(endpoint, sse)), methods=["GET"]),
                 Route("/messages/", _Asgi(Door(screened(sse.handle_post_message), SSE))),
                 WebSocketRoute(WEBSOCKET, sockets.serve),
-                Mount(rest.PREFIX, routes=operations),
+                Mount(rest.PREFIX, routes=rest.routes(gateway, process, endpoint.in_flight, rules.max_body_bytes)),
                 *metadata,
                 Route("/openapi.json", _document(rules.base_path), methods=["GET"]),
                 Route("/healthz", _alive, methods=["GET"]),

@@ -96,7 +96,7 @@ class House:
     def _target(self, door: Door, address: str) -> Any:
         if door.transport == "http":
             return self.url + address
-        return _sse(f"{self.origin}/sse") if door.transport == "sse" else self._pipes()
+        return sse(f"{self.origin}/sse") if door.transport == "sse" else self._pipes()
 
     @asynccontextmanager
     async def _pipes(self) -> AsyncIterator[Any]:
@@ -138,12 +138,12 @@ class House:
 
 
 @asynccontextmanager
-async def _sse(url: str) -> AsyncIterator[Any]:
+async def sse(url: str, headers: dict[str, str] | None = None) -> AsyncIterator[Any]:
     """The SDK's client. What it reads breaks when an announcement arrives after it has stopped listening, which it
     does before it leaves; nothing else breaks in this way.
     """
     try:
-        async with sse_client(url) as streams:
+        async with sse_client(url, headers=headers) as streams:
             yield streams
     except* anyio.BrokenResourceError:
         pass

@@ -12,12 +12,11 @@ from uuid import uuid4
 import httpx2
 import pytest
 from mcp import Client
-from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp_gateway.security.keys import hashed, new_key
 
-from tests.interaction.house import House, house
+from tests.interaction.house import House, house, sse
 from tests.interaction.requirements import shows
 from tests.interaction.sockets import Socket, code_of, socket
 
@@ -82,7 +81,7 @@ async def coming(home: House, way: str, key: str) -> AsyncIterator[Way]:
             async with socket(home.origin, additional_headers=headers) as line:
                 yield _frames(line)
             return
-        target = sse_client(f"{home.origin}/sse", headers=headers) if way == "sse" else None
+        target = sse(f"{home.origin}/sse", headers) if way == "sse" else None
         target = target or streamable_http_client(home.url, http_client=http)
         async with Client(target, mode="auto" if way == "http-modern" else "legacy") as client:
             yield _mcp(client)

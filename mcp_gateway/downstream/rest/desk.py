@@ -11,10 +11,10 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from mcp_gateway.cache import TieredCache
-from mcp_gateway.call import UNSELECTED, Call, Client, Selection
+from mcp_gateway.call import Call, Client
 from mcp_gateway.catalog import View
 from mcp_gateway.downstream.body import read_body
-from mcp_gateway.downstream.identity import is_own, principal_of
+from mcp_gateway.downstream.identity import principal_of
 from mcp_gateway.downstream.inflight import InFlight
 from mcp_gateway.errors import InvalidParams
 from mcp_gateway.gateway import Gateway
@@ -63,15 +63,11 @@ class Desk:
     process: Process
     in_flight: InFlight
     max_body_bytes: int
-    selection: Selection
-    """What whoever asks is shown at most; the command line of this machine sees the whole."""
 
     def client(self, request: Request) -> Client:
         """Who is asking; nobody can be asked back over this door."""
         key = f"rest-{next(_numbers)}"
-        selection = UNSELECTED if is_own(request.scope) else self.selection
-        principal = principal_of(request.scope)
-        return Client(key, revision=LATEST_LEGACY, door="rest", selection=selection, principal=principal)
+        return Client(key, revision=LATEST_LEGACY, door="rest", principal=principal_of(request.scope))
 
     def call(self, request: Request, method: str, params: RawParams, deadline_s: float | None = None) -> Call:
         """A call of whoever sent the request, in the request's trace."""

@@ -8,7 +8,6 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from mcp_gateway.call import Selection
 from mcp_gateway.downstream.failures import told
 from mcp_gateway.downstream.identity import principal_of
 from mcp_gateway.downstream.inflight import InFlight
@@ -21,11 +20,9 @@ from mcp_gateway.security.policy import require
 logger = logging.getLogger(__name__)
 
 
-def routes(
-    gateway: Gateway, process: Process, in_flight: InFlight, max_body_bytes: int, selection: Selection
-) -> list[Route]:
+def routes(gateway: Gateway, process: Process, in_flight: InFlight, max_body_bytes: int) -> list[Route]:
     """Starlette routes, without the prefix."""
-    desk = Desk(gateway, process, in_flight, max_body_bytes, selection)
+    desk = Desk(gateway, process, in_flight, max_body_bytes)
     return [_route(desk, operation) for operation in OPERATIONS]
 
 
