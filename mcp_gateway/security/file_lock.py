@@ -40,6 +40,6 @@ def _take(descriptor: int, until_monotonic_s: float) -> None:
         except BlockingIOError:
             if time.monotonic() >= until_monotonic_s:
                 raise LockTimeout from None
-            time.sleep(_POLL_S)
+            time.sleep(_POLL_S)  # the holder announces nothing
         else:
             return

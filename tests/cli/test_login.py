@@ -66,7 +66,7 @@ def wait_for(gateway: Gateway, state: str) -> dict[str, Any]:
     deadline_monotonic_s = time.monotonic() + READY_S
     while (found := server(gateway))["state"] != state:
         assert time.monotonic() < deadline_monotonic_s, found
-        time.sleep(0.05)
+        time.sleep(0.05)  # a state is asked for here, and announces nothing
     return found
 
 
