@@ -40,7 +40,7 @@ def test_an_image_that_may_change_is_refused(image: str) -> None:
         ExecuteContainer.model_validate({"image": image})
 
 
-@pytest.mark.parametrize("image", [f"sha256:{DIGEST}", f"docker.io/library/python@sha256:{DIGEST}"])
+@pytest.mark.parametrize("image", [f"sha256:{DIGEST}", f"registry.example/library/python@sha256:{DIGEST}"])
 def test_an_image_by_its_digest_is_taken(image: str) -> None:
     assert ExecuteContainer.model_validate({"image": image}).image == image
 
