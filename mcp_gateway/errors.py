@@ -388,6 +388,15 @@ class RpcError(Exception):
             decoded["message"] = ""
         return decoded
 
+    @property
+    def told(self) -> bytes:
+        """What a client is sent: the bytes as they came, or `error` encoded where they are no error object."""
+        error = self.error
+        try:
+            return self.raw if json.loads(self.raw) == error else json.dumps(error, ensure_ascii=False).encode()
+        except (ValueError, RecursionError):
+            return json.dumps(error).encode()
+
 
 def to_rpc(error: GatewayError) -> dict[str, Any]:
     """The JSON-RPC error object for one of our errors: `{code, message, data: {code, server?}}`."""

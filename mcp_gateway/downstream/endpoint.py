@@ -24,7 +24,9 @@ from mcp.shared.exceptions import MCPError
 from mcp_gateway import __version__, bridge
 from mcp_gateway.call import UNSELECTED, Call, Client, Selection
 from mcp_gateway.catalog import Kind
-from mcp_gateway.downstream.door import SSE, door_of, scope_served
+from mcp_gateway.downstream.arrival import params_of
+from mcp_gateway.downstream.door import SSE, STDIO, door_of, scope_served
+from mcp_gateway.downstream.enclosure import enclosed, mcp_error
 from mcp_gateway.downstream.identity import principal_of
 from mcp_gateway.downstream.inflight import InFlight
 from mcp_gateway.downstream.places import Places
@@ -39,7 +41,6 @@ from mcp_gateway.errors import (
     Overloaded,
     RateLimited,
     RpcError,
-    UpstreamProtocolError,
     to_rpc,
     to_tool_result,
 )
@@ -47,7 +48,7 @@ from mcp_gateway.gateway import Gateway
 from mcp_gateway.observe.trace import HEADER, Trace, at_work
 from mcp_gateway.revisions import CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL, LOG_LEVELS, is_modern
 from mcp_gateway.security.principal import LOCAL, Principal
-from mcp_gateway.wire import Malformed, Raw, encode, loads
+from mcp_gateway.wire import Raw, encode
 
 logger = logging.getLogger(__name__)
 
@@ -154,14 +155,14 @@ class Endpoint:
         return outcome
 
     async def _outcome(self, call: Call, sink: SdkSink) -> dict[str, Any] | MCPError:
-        """The decoded result, or the error as a value: a task group would wrap a raised one."""
+        """The enclosed result, or the error as a value: a task group would wrap a raised one."""
         try:
-            return _decoded(await self._gateway.route(call, sink))
+            return enclosed(await self._gateway.route(call, sink))
         except RpcError as refused:
-            error = refused.error
+            return mcp_error(refused)
         except (Overloaded, RateLimited) as refusal:
             if call.method == "tools/call":
-                return _decoded(bridge.shaped(Raw(encode(to_tool_result(refusal))), call))  # a model can wait
+                return enclosed(bridge.shaped(Raw(encode(to_tool_result(refusal))), call))  # a model can wait
             error = to_rpc(refusal)
         except GatewayError as failure:
             error = to_rpc(failure)
@@ -173,12 +174,13 @@ class Endpoint:
 
     def _call(self, context: Context) -> Call:
         """Raises MCPError (invalid_params): what every method has is not in the params as it must be."""
-        params = dict(context.params or {})
-        if not isinstance(params.get("_meta", {}), dict | None):
+        read = dict(context.params or {})
+        if not isinstance(read.get("_meta", {}), dict | None):
             raise _as_mcp(to_rpc(InvalidParams("params._meta must be an object")))
-        client = self._client(context, params)
-        trace = _trace(context, params)
-        return Call(context.method, params, client, log_level=self._log_level(client, params), trace=trace)
+        client = self._client(context, read)
+        trace = _trace(context, read)
+        params = read if context.request is None else params_of(context.request.scope, read)
+        return Call(context.method, params, client, log_level=self._log_level(client, read), trace=trace)
 
     def _log_level(self, client: Client, params: Mapping[str, Any]) -> str | None:
         if not client.modern:
@@ -314,15 +316,6 @@ class Endpoint:
             logger.info("endpoint.notification_refused code=%s", refusal.code)
 
 
-def _decoded(raw: Raw) -> dict[str, Any]:
-    """A result for the SDK, which encodes it anew. Raises UpstreamProtocolError: it is passed on unread until here."""
-    try:
-        result: dict[str, Any] = loads(raw)
-    except Malformed:
-        raise UpstreamProtocolError("the upstream sent a number that no reader can hold") from None
-    return result
-
-
 def _as_mcp(error: Mapping[str, Any]) -> MCPError:
     return MCPError(error["code"], error["message"], error.get("data"))
 
@@ -346,7 +339,7 @@ def _principal(context: Context) -> Principal:
 
 def _door(context: Context) -> str:
     if context.request is None:
-        return "stdio"
+        return STDIO
     return door_of(context.request.scope)
 
 

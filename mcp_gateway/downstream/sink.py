@@ -17,6 +17,7 @@ from mcp.shared.dispatcher import DispatchContext
 from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.call import Call
+from mcp_gateway.downstream.enclosure import content, enclosed, error_of
 from mcp_gateway.downstream.plain import plain
 from mcp_gateway.errors import METHOD_NOT_FOUND, RpcError
 from mcp_gateway.revisions import LOG_LEVELS
@@ -71,10 +72,9 @@ class SdkSink:
             raise RpcError.of(METHOD_NOT_FOUND, f"declined: the client did not declare {needed}")
         await self.drained()
         try:
-            return Raw(encode(await self._outbound.send_raw_request(method, plain(params))))
+            return content(await self._outbound.send_raw_request(method, enclosed(encode(params))))
         except MCPError as refused:
-            error = refused.error
-            raise RpcError.of(error.code, error.message, error.data) from None
+            raise error_of(refused) from None
 
     async def pump(self) -> None:
         """Send what is queued, in order, until cancelled."""
@@ -91,11 +91,9 @@ class SdkSink:
             await self._empty.wait()
 
     async def _send(self, method: str, params: RawParams) -> None:
-        told = plain(params)
-        if method == "notifications/progress":
-            told["progressToken"] = self.token
+        told = {**params, "progressToken": self.token} if method == "notifications/progress" else params
         try:
-            await self._outbound.notify(method, told)
+            await self._outbound.notify(method, enclosed(encode(told)))
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             logger.debug("sink.closed method=%s", method)
 
