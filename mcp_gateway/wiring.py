@@ -22,6 +22,7 @@ from mcp_gateway.downstream.server import Transport
 from mcp_gateway.downstream.websocket import SocketRules
 from mcp_gateway.errors import BadConfig
 from mcp_gateway.llm import Settings
+from mcp_gateway.middleware.audit import AuditRules
 from mcp_gateway.middleware.cache_rules import Caching
 from mcp_gateway.middleware.limits import CallLimits, ServerRates
 from mcp_gateway.observe.alerts import AlertRules
@@ -235,12 +236,12 @@ def webhook_url(config: Config) -> str | None:
     return None if webhook is None else webhook.get_secret_value()
 
 
-def digests(config: Config) -> bool:
-    """Whether a call's arguments leave a digest."""
-    return config.observability.calls.arguments != "off"
+def audit_rules(config: Config) -> AuditRules:
+    """What the record of calls says besides the calls."""
+    return AuditRules(_policy(config), digests=config.observability.calls.arguments != "off")
 
 
-def policy(config: Config) -> str:
+def _policy(config: Config) -> str:
     """What names this configuration in the record of calls: the start of the file's digest, 12 hexadecimal digits."""
     try:
         return hashlib.sha256(config.path.read_bytes()).hexdigest()[:12]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
@@ -30,16 +31,25 @@ MAX_TEXT: Final = 200
 _MAYBE_ERROR = re.compile(rb'"isError"\s*:\s*true')
 
 
+@dataclass(frozen=True, slots=True)
+class AuditRules:
+    """`policy` names the configuration in force; `digests`: the arguments leave a digest."""
+
+    policy: str
+    digests: bool = True
+
+
 class Audit:
     """Middleware, and `refused` for calls that do not get as far."""
 
-    def __init__(self, events: Events, clean: Callable[[str], str], policy: Callable[[], str]) -> None:
-        """`policy` names the configuration in force, `clean` takes secrets out of a text."""
+    def __init__(self, events: Events, clean: Callable[[str], str], rules: AuditRules) -> None:
+        """`clean` takes secrets out of a text."""
         self._events = events
         self._clean = clean
-        self._policy = policy
-        self.digests = True
-        """Whether the arguments leave a digest."""
+        self._rules = rules
+
+    def configure(self, rules: AuditRules) -> None:
+        self._rules = rules
 
     async def __call__(self, call: Call, next: Next) -> Raw:
         started, began_s = self._started(call), time.perf_counter()
@@ -79,8 +89,8 @@ class Audit:
             method=call.method if call.method in CALLS else self._text(call.method) or "",
             server=call.route.server if call.route else None,
             tool=self._subject(call),
-            arguments=digest(call.params.get("arguments")) if self.digests else None,
-            policy=self._policy(),
+            arguments=digest(call.params.get("arguments")) if self._rules.digests else None,
+            policy=self._rules.policy,
         )
 
     def _subject(self, call: Call) -> str | None:

@@ -31,9 +31,9 @@ async def test_a_webhook_hears_of_a_parked_server_and_of_its_end(tmp_path: Path)
         async with gateway(tmp_path, config) as (app, _):
             with anyio.fail_after(10):
                 fired = await receive.receive()
-                shown = app.status(Client("me"))["alerts"]
+                shown = app.status.of(Client("me"))["alerts"]
                 write_config(tmp_path, {**config, "mcpServers": {}, "tools": FEW_BUILTINS})
-                assert app.reload()
+                assert app.reloading.reload()
                 resolved = await receive.receive()
 
     assert (fired["alert"], fired["state"], fired["server"]) == ("upstream_down", "firing", "gone")

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from mcp_gateway.errors import GatewayError, UpstreamAuth, UpstreamUnavailable
 from mcp_gateway.fetch import Answer, Fetcher, FetchFailed, Resolve, resolve
-from mcp_gateway.security.addresses import is_loopback
+from mcp_gateway.security.addresses import is_confidential, is_loopback
 
 MAX_BYTES: Final = 256 * 1024
 """Of any answer; real ones are below 20 kB (our choice)."""
@@ -77,9 +77,8 @@ class AuthorizationWire:
         return answer
 
     def _check(self, url: str) -> None:
-        parts = urlsplit(url)
-        local = is_loopback(parts.hostname or "")
-        if (parts.scheme == "https" and not local) or (self._is_local and local and parts.scheme in ("http", "https")):
+        local = is_loopback(urlsplit(url).hostname or "")
+        if is_confidential(url) and (self._is_local or not local):
             return
         raise self.unusable("has an address that is not https" + (", or this machine's" if local else ""))
 
