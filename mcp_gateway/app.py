@@ -31,7 +31,7 @@ from mcp_gateway.config.watch import changes, signature, sources
 from mcp_gateway.downstream import views
 from mcp_gateway.downstream.endpoint import Endpoint
 from mcp_gateway.downstream.http import http_app
-from mcp_gateway.downstream.rest import Embedded, Process
+from mcp_gateway.downstream.rest import Process
 from mcp_gateway.downstream.runfile import RunFile
 from mcp_gateway.downstream.server import HttpServer, address, bind
 from mcp_gateway.downstream.sessions import Sessions
@@ -41,6 +41,7 @@ from mcp_gateway.events import Events, OfferChanged, ServerStateChanged
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.llm.embeddings import Embeddings
 from mcp_gateway.llm.models import Models
+from mcp_gateway.middleware import chain
 from mcp_gateway.middleware.audit import Audit
 from mcp_gateway.middleware.cache import CacheMiddleware
 from mcp_gateway.middleware.cache_rules import CacheRules
@@ -59,7 +60,6 @@ from mcp_gateway.revisions import LATEST_LEGACY, is_modern
 from mcp_gateway.sandbox.choice import SandboxChoice
 from mcp_gateway.security.pin_desk import PinDesk
 from mcp_gateway.security.pin_file import PinFile
-from mcp_gateway.security.principal import Principal
 from mcp_gateway.upstream.definition import Definition
 from mcp_gateway.upstream.eras import EraBook
 from mcp_gateway.upstream.kept_names import KeptNames
@@ -67,7 +67,7 @@ from mcp_gateway.upstream.lifecycle import State
 from mcp_gateway.upstream.manager import MCPAgentManager
 from mcp_gateway.upstream.oauth.logins import Logins
 from mcp_gateway.upstream.snapshot import Snapshot
-from mcp_gateway.wire import loads
+from mcp_gateway.wire import Raw, encode, loads
 from mcp_gateway.wiring import (
     alert_rules,
     caching,
@@ -175,7 +175,9 @@ class App:
         self._audit.digests = digests(config)
         self.calls = Calls(AuditFile(state / "audit", key), keeping(config))
         self.memory = MemoryWatch(memory_reading)
+        shedding = Shedding(lambda: self.memory.reason)
         self._limits = LimitsMiddleware(call_limits(config))
+        self._embedded = chain([self._audit, shedding, self._limits], self._vectors)
         self._cache_rules = CacheRules(
             caching(config, self.logins.login), lambda: self.gateway.catalog, self._states_ttl
         )
@@ -189,7 +191,7 @@ class App:
             middleware=[
                 self.heartbeat,  # outermost: silence is broken whatever the layers below wait for
                 self._audit,  # sees all that follow, the cache included
-                Shedding(lambda: self.memory.reason),
+                shedding,
                 self._limits,
                 self._cached,  # innermost: whoever may not make a call may not have its kept answer either
             ],
@@ -469,11 +471,10 @@ class App:
         """What REST shows and may change of this process besides the gateway."""
         return Process(self.status, self.cache, self._embedded, self._reload_asked_for, self.calls.latest, self.pins)
 
-    async def _embedded(self, principal: Principal, texts: list[str]) -> Embedded:
-        """Counts as a call. Raises RateLimited, ModelRefused, ModelUnavailable."""
-        name = embedding_name(self.config)
-        with self._limits.counted(principal):
-            return Embedded(await self.models.current.get_embedding(texts), name)
+    async def _vectors(self, call: Call) -> Raw:
+        """Raises ModelRefused, ModelUnavailable."""
+        vectors = await self.models.current.get_embedding(call.params["arguments"]["input"])
+        return Raw(encode({"embeddings": vectors, "model": embedding_name(self.config)}))
 
     def status(self, client: Client) -> dict[str, Any]:
         """The gateway in a page, for REST and the command line; the file is the business of who may change it."""
