@@ -19,14 +19,14 @@ from mcp_gateway.access import Access
 from mcp_gateway.builtin import Builtin, MCPFunctions, Services, enabled
 from mcp_gateway.builtin.catalog_search import CatalogSearch
 from mcp_gateway.builtin.finder import finders
-from mcp_gateway.call import UNSELECTED, Selection
+from mcp_gateway.call import UNSELECTED, Call, Selection
 from mcp_gateway.catalog import Catalog
 from mcp_gateway.config import Config, ahead, file_key, folders
 from mcp_gateway.config.watch import changes, signature
 from mcp_gateway.directory import Surface
 from mcp_gateway.downstream.command_line import CommandLine
 from mcp_gateway.downstream.endpoint import Endpoint
-from mcp_gateway.downstream.rest import Embedded, Process
+from mcp_gateway.downstream.rest import Process
 from mcp_gateway.downstream.runfile import RunFile
 from mcp_gateway.downstream.sessions import Sessions
 from mcp_gateway.downstream.status import Status
@@ -35,6 +35,7 @@ from mcp_gateway.events import Events
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.llm.embeddings import Embeddings
 from mcp_gateway.llm.models import Models
+from mcp_gateway.middleware import chain
 from mcp_gateway.middleware.audit import Audit
 from mcp_gateway.middleware.cache import CacheMiddleware
 from mcp_gateway.middleware.cache_rules import CacheRules, Caching
@@ -52,7 +53,6 @@ from mcp_gateway.reloading import Part, Reloading, part
 from mcp_gateway.sandbox.choice import SandboxChoice
 from mcp_gateway.security.pin_desk import PinDesk
 from mcp_gateway.security.pin_file import PinFile
-from mcp_gateway.security.principal import Principal
 from mcp_gateway.upstream.definition import Definition
 from mcp_gateway.upstream.eras import EraBook
 from mcp_gateway.upstream.kept_names import KeptNames
@@ -60,6 +60,7 @@ from mcp_gateway.upstream.manager import MCPAgentManager
 from mcp_gateway.upstream.oauth.logins import Logins
 from mcp_gateway.upstream.saving import Saving
 from mcp_gateway.upstream.snapshot import Snapshot
+from mcp_gateway.wire import Raw, encode
 from mcp_gateway.wiring import (
     alert_rules,
     audit_rules,
@@ -150,7 +151,9 @@ class App:
         self._audit = Audit(self.events, self._redactor.clean, audit_rules(config))
         self.calls = Calls(AuditFile(state / "audit", key), keeping(config))
         self.memory = MemoryWatch(memory_reading)
+        shedding = Shedding(lambda: self.memory.reason)
         self._limits = LimitsMiddleware(call_limits(config))
+        self._embedded = chain([self._audit, shedding, self._limits], self._vectors)
         self._cache_rules = CacheRules(self._caching(config), lambda: self.gateway.catalog, self.upstreams.is_modern)
         self._cached = CacheMiddleware(
             self.cache, self._cache_rules, lambda uri: self.gateway.catalog.owner(uri) is not None
@@ -164,7 +167,7 @@ class App:
             middleware=[
                 self.heartbeat,  # outermost: silence is broken whatever the layers below wait for
                 self._audit,  # sees all that follow, the cache included
-                Shedding(lambda: self.memory.reason),
+                shedding,
                 self._limits,
                 self._cached,  # innermost: whoever may not make a call may not have its kept answer either
             ],
@@ -302,11 +305,10 @@ class App:
             self.status.of, self.cache, self._embedded, self.reloading.asked_for, self.calls.latest, self.pins
         )
 
-    async def _embedded(self, principal: Principal, texts: list[str]) -> Embedded:
-        """Counts as a call. Raises RateLimited, ModelRefused, ModelUnavailable."""
-        name = embedding_name(self.config)
-        with self._limits.counted(principal):
-            return Embedded(await self.models.current.get_embedding(texts), name)
+    async def _vectors(self, call: Call) -> Raw:
+        """Raises ModelRefused, ModelUnavailable."""
+        vectors = await self.models.current.get_embedding(call.params["arguments"]["input"])
+        return Raw(encode({"embeddings": vectors, "model": embedding_name(self.config)}))
 
     async def _settled_catalog(self) -> Catalog:
         await self.gateway.settled()

@@ -47,6 +47,7 @@ from mcp_gateway.errors import (
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.observe.trace import HEADER, Trace, at_work
 from mcp_gateway.revisions import CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL, LOG_LEVELS, is_modern
+from mcp_gateway.security.policy import allows, check_scope
 from mcp_gateway.security.principal import LOCAL, Principal
 from mcp_gateway.wire import Raw, encode
 
@@ -175,9 +176,7 @@ class Endpoint:
     def _call(self, context: Context) -> Call:
         """Raises MCPError (invalid_params): what every method has is not in the params as it must be."""
         read = dict(context.params or {})
-        if not isinstance(read.get("_meta", {}), dict | None):
-            raise _as_mcp(to_rpc(InvalidParams("params._meta must be an object")))
-        client = self._client(context, read)
+        client = self._client(context, _meta_of(read))
         trace = _trace(context, read)
         params = read if context.request is None else params_of(context.request.scope, read)
         return Call(context.method, params, client, log_level=self._log_level(client, read), trace=trace)
@@ -189,14 +188,14 @@ class Endpoint:
         level = meta.get(LOG_LEVEL) if isinstance(meta, dict) else None
         return level if level in LOG_LEVELS else None
 
-    def _client(self, context: Context, params: Mapping[str, Any]) -> Client:
+    def _client(self, context: Context, meta: Mapping[str, Any]) -> Client:
+        """Raises MCPError (invalid_params): what a modern client tells of itself is not as it must be."""
         if is_modern(context.protocol_version):
-            meta = params.get("_meta") or {}
             return Client(
                 key=f"request-{next(_request_numbers)}",
                 revision=context.protocol_version,
-                capabilities=meta.get(CLIENT_CAPABILITIES) or {},
-                info=meta.get(CLIENT_INFO),
+                capabilities=_object(meta, CLIENT_CAPABILITIES, "params._meta") or {},
+                info=_object(meta, CLIENT_INFO, "params._meta"),
                 **self._asker(context),
             )
         client: Client = context.session._connection.state[_CLIENT]
@@ -226,12 +225,18 @@ class Endpoint:
         result = await call_next(context)
         if context.method in ("initialize", "server/discover") and isinstance(result, dict):
             result["capabilities"] = self._capabilities(is_modern(context.protocol_version))
-            view = self._gateway.showcase.view(Client("handshake", **self._asker(context)))
-            if (instructions := self._gateway.catalog.instructions_for(view)) is not None:
+            if (instructions := self._instructions(context)) is not None:
                 result["instructions"] = instructions
         if context.method == "initialize" and isinstance(result, dict):
             self._open_session(context, result["protocolVersion"])
         return result
+
+    def _instructions(self, context: Context) -> str | None:
+        """What servers say of themselves, for whoever may list what they offer."""
+        if not allows(_principal(context), context.method):
+            return None
+        view = self._gateway.showcase.view(Client("handshake", **self._asker(context)))
+        return self._gateway.catalog.instructions_for(view)
 
     def _capabilities(self, modern: bool) -> dict[str, Any]:
         extensions: dict[str, Any] = {"extensions": {"io.modelcontextprotocol/ui": {}}} if modern else {}
@@ -266,7 +271,11 @@ class Endpoint:
 
     async def _listen(self, context: Context, call_next: CallNext) -> HandlerResult:
         """A modern listen; the resources it names are subscribed to upstream for as long as it lasts."""
-        client = self._client(context, context.params or {})
+        client = self._client(context, _meta_of(context.params or {}))
+        try:
+            check_scope(client.principal, context.method)
+        except GatewayError as refusal:
+            raise _as_mcp(to_rpc(refusal)) from None
         uris = [uri for uri in _listened_uris(context.params or {}) if not self._gateway.hides(client, uri)]
         context = replace(context, params=_listening_to(uris, context.params or {}))
         subscribed = anyio.Event()
@@ -318,6 +327,18 @@ class Endpoint:
 
 def _as_mcp(error: Mapping[str, Any]) -> MCPError:
     return MCPError(error["code"], error["message"], error.get("data"))
+
+
+def _meta_of(params: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _object(params, "_meta", "params") or {}
+
+
+def _object(within: Mapping[str, Any], member: str, where: str) -> dict[str, Any] | None:
+    """Raises MCPError (invalid_params)."""
+    value = within.get(member)
+    if not isinstance(value, dict | None):
+        raise _as_mcp(to_rpc(InvalidParams(f"{where}.{member} must be an object")))
+    return value
 
 
 def _initialized(context: Context) -> bool:
