@@ -20,7 +20,6 @@ from mcp_gateway.call import Call
 from mcp_gateway.capabilities import check_askable
 from mcp_gateway.downstream.enclosure import content, enclosed, error_of
 from mcp_gateway.downstream.plain import plain
-from mcp_gateway.errors import RpcError
 from mcp_gateway.revisions import LOG_LEVELS
 from mcp_gateway.wire import Raw, RawParams, encode
 
