@@ -174,6 +174,7 @@ class App:
             refused=self._audit.refused,
             judge=self.pins.judge,
         )
+        self.gateway.parked.keep_s = self._services.parking.keep_s = config.limits.answer_within
         self.sessions = Sessions(self.gateway)
         self.endpoint = Endpoint(self.gateway, self.sessions, selection, max_sessions=config.limits.max_sessions)
         self.command_line = CommandLine(self.gateway)

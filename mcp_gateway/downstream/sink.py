@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from typing import Any, Final
+from typing import Any
 
 import anyio
 from mcp.server.context import ServerRequestContext
@@ -17,9 +17,9 @@ from mcp.shared.dispatcher import DispatchContext
 from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.call import Call
+from mcp_gateway.capabilities import check_askable
 from mcp_gateway.downstream.enclosure import content, enclosed, error_of
 from mcp_gateway.downstream.plain import plain
-from mcp_gateway.errors import METHOD_NOT_FOUND, RpcError
 from mcp_gateway.revisions import LOG_LEVELS
 from mcp_gateway.wire import Raw, RawParams, encode
 
@@ -30,9 +30,6 @@ QUEUE = 256
 
 DRAIN_WITHIN_S = 5.0
 """How long an answer waits for the notifications before it (our choice)."""
-
-NEEDS: Final = {"sampling/createMessage": "sampling", "elicitation/create": "elicitation", "roots/list": "roots"}
-"""Question -> the capability without which no client may be asked it (2025-11-25, basic/lifecycle)."""
 
 
 class SdkSink:
@@ -67,9 +64,7 @@ class SdkSink:
         self._arrived.set()
 
     async def request(self, method: str, params: RawParams) -> Raw:
-        needed = NEEDS.get(method)
-        if needed is not None and needed not in self._capabilities:
-            raise RpcError.of(METHOD_NOT_FOUND, f"declined: the client did not declare {needed}")
+        check_askable(method, params, self._capabilities)
         await self.drained()
         try:
             return content(await self._outbound.send_raw_request(method, enclosed(encode(params))))
