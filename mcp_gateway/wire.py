@@ -139,7 +139,7 @@ def has_lone_surrogate(message: bytes) -> bool:
     return any(match.group(1) for match in _SURROGATE.finditer(unescaped))
 
 
-def request(id: RequestId, method: str, params: Mapping[str, Any] | None) -> bytes:
+def request(id: RequestId, method: str, params: Mapping[str, Any] | Raw | None) -> bytes:
     """A request, one line without the newline."""
     body: dict[str, Any] = {"jsonrpc": "2.0", "id": id, "method": method}
     if params is not None:
@@ -147,7 +147,7 @@ def request(id: RequestId, method: str, params: Mapping[str, Any] | None) -> byt
     return encode(body)
 
 
-def notification(method: str, params: Mapping[str, Any] | None) -> bytes:
+def notification(method: str, params: Mapping[str, Any] | Raw | None) -> bytes:
     """A notification."""
     body: dict[str, Any] = {"jsonrpc": "2.0", "method": method}
     if params is not None:

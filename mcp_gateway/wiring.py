@@ -54,6 +54,7 @@ def http_rules(config: Config, host: str) -> HttpRules:
         allowed_origins=server.allowed_origins,
         base_path=server.base_path,
         max_body_bytes=limits.max_body,
+        fast_lane=server.fast_lane,
         sockets=SocketRules(total=limits.max_sessions),
     )
 

@@ -67,6 +67,9 @@ class ServerSettings(Section):
     trusted_proxies: tuple[str, ...] = Field(
         default=(), description="Addresses or networks whose X-Forwarded-* are believed."
     )
+    fast_lane: bool = Field(
+        default=True, description="Answer frequent requests past the SDK's transport; false only to compare the two."
+    )
 
 
 class AllowDeny(Section):

@@ -13,7 +13,7 @@ from typing import Any, Final
 from starlette.types import Scope
 
 from mcp_gateway.downstream.door import STDIO, marked
-from mcp_gateway.wire import RawParams, fields
+from mcp_gateway.wire import Raw, RawParams, fields, loads
 
 _KEY: Final = "mcp_gateway.message"
 
@@ -42,15 +42,17 @@ def keep(scope: Scope, raw: bytes) -> Scope:
 def params_of(scope: Scope, plain: Mapping[str, Any]) -> RawParams:
     """The params as they came where the scope has the message; `plain` is the SDK's reading of them."""
     raw = scope.get(_KEY)
-    if raw is None or not plain:
-        return dict(plain)
-    came = fields(fields(raw)["params"])
-    return {
-        name: plain[name] if name in READ else _meta(value) if name == "_meta" else value
-        for name, value in came.items()
-    }
+    return dict(plain) if raw is None or not plain else read(fields(fields(raw)["params"]))
 
 
-def _meta(raw: Any) -> Any:
-    """One level deep: parts of it are the gateway's, and the rest is passed on."""
-    return fields(raw) if bytes(raw).lstrip().startswith(b"{") else None
+def read(came: Mapping[str, Raw]) -> RawParams:
+    """Params that came as bytes: plain where the gateway reads them, one level deep where parts are its own."""
+    return {name: _reading(name, value) for name, value in came.items()}
+
+
+def _reading(name: str, value: Raw) -> Any:
+    if name in READ:
+        return loads(value)
+    if name == "_meta":
+        return fields(value) if bytes(value).startswith(b"{") else loads(value)
+    return value

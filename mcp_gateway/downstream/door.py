@@ -14,6 +14,10 @@ HTTP: Final = "http"
 SSE: Final = "sse"
 STDIO: Final = "stdio"
 
+SESSION_HEADER: Final = "mcp-session-id"
+REVISION_HEADER: Final = "mcp-protocol-version"
+"""Of Streamable HTTP, as ASGI spells them."""
+
 _KEY: Final = "mcp_gateway.door"
 
 _serving: ContextVar[Scope | None] = ContextVar("mcp_gateway.serving", default=None)

@@ -9,7 +9,7 @@ session is initialized.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from itertools import count
 from typing import Any, Final
@@ -20,19 +20,20 @@ from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.subscriptions import ListenHandler
 from mcp.shared.exceptions import MCPError
+from starlette.types import Scope
 
 from mcp_gateway import __version__, bridge
-from mcp_gateway.call import UNSELECTED, Call, Client, Selection
+from mcp_gateway.call import UNSELECTED, Call, Client, Selection, Sink
 from mcp_gateway.catalog import Kind
 from mcp_gateway.downstream.arrival import params_of
-from mcp_gateway.downstream.door import SSE, STDIO, door_of, scope_served
+from mcp_gateway.downstream.door import SSE, STDIO, door_of, marked, scope_served
 from mcp_gateway.downstream.enclosure import enclosed, mcp_error
 from mcp_gateway.downstream.identity import principal_of
 from mcp_gateway.downstream.inflight import InFlight
 from mcp_gateway.downstream.places import Places
 from mcp_gateway.downstream.selection import selection_of
 from mcp_gateway.downstream.sessions import Sessions
-from mcp_gateway.downstream.sink import SdkSink
+from mcp_gateway.downstream.sink import CallSink, SdkOutlet
 from mcp_gateway.errors import (
     INVALID_REQUEST,
     GatewayError,
@@ -48,8 +49,8 @@ from mcp_gateway.gateway import Gateway
 from mcp_gateway.observe.trace import HEADER, Trace, at_work
 from mcp_gateway.revisions import CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL, LOG_LEVELS, is_modern
 from mcp_gateway.security.policy import allows, check_scope
-from mcp_gateway.security.principal import LOCAL, Principal
-from mcp_gateway.wire import Raw, encode
+from mcp_gateway.security.principal import Principal
+from mcp_gateway.wire import Raw, RawParams, encode
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +105,8 @@ class Endpoint:
         self._gateway = gateway
         self.places = Places(max_sessions)
         self.selection = selection
-        self._profiles: dict[str, str | None] = {}
+        self._open: dict[str, Client] = {}
+        self.on_close: Callable[[str], None] = lambda session: None
         self._sessions = sessions
         self.server: Server[Any] = Server(
             NAME,
@@ -144,78 +146,91 @@ class Endpoint:
 
     async def _request(self, context: Context) -> dict[str, Any]:
         call = self._call(context)
-        sink = SdkSink(context, call)
-        outcome: dict[str, Any] | MCPError
+        sink = CallSink(call, _progress_token(context.params), SdkOutlet(context))
+        answer: Raw | RpcError
         async with anyio.create_task_group() as group:
             group.start_soon(sink.pump)
-            outcome = await self._outcome(call, sink)
+            answer = await self.answer(call, sink)
             await sink.drained()
             group.cancel_scope.cancel()
-        if isinstance(outcome, MCPError):
-            raise outcome
-        return outcome
+        if isinstance(answer, RpcError):
+            raise mcp_error(answer)
+        return enclosed(answer)
 
-    async def _outcome(self, call: Call, sink: SdkSink) -> dict[str, Any] | MCPError:
-        """The enclosed result, or the error as a value: a task group would wrap a raised one."""
+    async def answer(self, call: Call, sink: Sink) -> Raw | RpcError:
+        """The result, or the error as a value: a task group would wrap a raised one."""
         try:
-            return enclosed(await self._gateway.route(call, sink))
+            return await self._gateway.route(call, sink)
         except RpcError as refused:
-            return mcp_error(refused)
+            return refused
         except (Overloaded, RateLimited) as refusal:
             if call.method == "tools/call":
-                return enclosed(bridge.shaped(Raw(encode(to_tool_result(refusal))), call))  # a model can wait
-            error = to_rpc(refusal)
+                return bridge.shaped(Raw(encode(to_tool_result(refusal))), call)  # a model can wait
+            return RpcError(encode(to_rpc(refusal)))
         except GatewayError as failure:
-            error = to_rpc(failure)
+            return RpcError(encode(to_rpc(failure)))
         except Exception:  # boundary: whatever is wrong in here costs one call, and its text stays in here
             with at_work(call.trace):
                 logger.exception("endpoint.call_failed method=%s", call.method)
-            error = to_rpc(InternalError("internal error"))
-        return _as_mcp(error)
+            return RpcError(encode(to_rpc(InternalError("internal error"))))
 
     def _call(self, context: Context) -> Call:
         """Raises MCPError (invalid_params): what every method has is not in the params as it must be."""
         read = dict(context.params or {})
-        client = self._client(context, _meta_of(read))
-        trace = _trace(context, read)
-        params = read if context.request is None else params_of(context.request.scope, read)
-        return Call(context.method, params, client, log_level=self._log_level(client, read), trace=trace)
+        meta, scope = _meta_of(read), _scope(context)
+        told = None if context.request is None else context.request.headers.get(HEADER)
+        return self.call(context.method, params_of(scope, read), meta, self._client(context, meta), told)
 
-    def _log_level(self, client: Client, params: Mapping[str, Any]) -> str | None:
+    def call(
+        self, method: str, params: RawParams, meta: Mapping[str, Any], client: Client, traceparent: str | None
+    ) -> Call:
+        """A request of a client as a call; `meta` is the plain `_meta`, `traceparent` the HTTP header."""
+        trace = Trace.at_door(meta.get(HEADER), traceparent)
+        return Call(method, params, client, log_level=self._log_level(client, meta), trace=trace)
+
+    def _log_level(self, client: Client, meta: Mapping[str, Any]) -> str | None:
         if not client.modern:
             return self._gateway.log_level(client)
-        meta = params.get("_meta")
-        level = meta.get(LOG_LEVEL) if isinstance(meta, dict) else None
+        level = meta.get(LOG_LEVEL)
         return level if level in LOG_LEVELS else None
 
     def _client(self, context: Context, meta: Mapping[str, Any]) -> Client:
         """Raises MCPError (invalid_params): what a modern client tells of itself is not as it must be."""
         if is_modern(context.protocol_version):
-            return Client(
-                key=f"request-{next(_request_numbers)}",
-                revision=context.protocol_version,
-                capabilities=_object(meta, CLIENT_CAPABILITIES, "params._meta") or {},
-                info=_object(meta, CLIENT_INFO, "params._meta"),
-                **self._asker(context),
-            )
-        client: Client = context.session._connection.state[_CLIENT]
-        principal = _principal(context)
-        return client if client.principal == principal else replace(client, principal=principal)
+            capabilities = _object(meta, CLIENT_CAPABILITIES, "params._meta") or {}
+            info = _object(meta, CLIENT_INFO, "params._meta")
+            return self.stateless(context.protocol_version, capabilities, info, _scope(context))
+        return _asking_now(context.session._connection.state[_CLIENT], _scope(context))
 
-    def _asker(self, context: Context) -> dict[str, Any]:
+    def stateless(
+        self, revision: str, capabilities: Mapping[str, Any], info: Mapping[str, Any] | None, scope: Scope
+    ) -> Client:
+        """The client of one modern request."""
+        key = f"request-{next(_request_numbers)}"
+        return Client(key, revision, capabilities, info, **self._asker(scope))
+
+    def client_of(self, session: str, scope: Scope) -> Client | None:
+        """The client of an HTTP session as it asks now; None where there is no such session, or it is another's."""
+        client = self._open.get(session)
+        return None if client is None or client.principal.id != principal_of(scope).id else _asking_now(client, scope)
+
+    def _asker(self, scope: Scope) -> dict[str, Any]:
         """What a client is by the request it comes with: its door, its selection, its principal."""
-        return {"door": _door(context), "selection": self._selected(context), "principal": _principal(context)}
+        selection = selection_of(scope) or self.selection
+        return {"door": door_of(scope), "selection": selection, "principal": principal_of(scope)}
 
-    def _selected(self, context: Context) -> Selection:
-        marked = None if context.request is None else selection_of(context.request.scope)
-        return marked or self.selection
+    def wants_headers(self, tool: str) -> bool:
+        """Whether arguments of the tool are repeated in headers, which have to be compared."""
+        route = self._gateway.catalog.find(Kind.TOOL, tool)
+        return route is not None and bool(route.header_params)
 
     def has_profile(self, name: str | None) -> bool:
         return name is None or name in self._gateway.showcase.rules.profiles
 
     def belongs(self, session: str, profile: str | None) -> bool:
         """Whether a session may be used under the profile's address; an unknown one is the transport's business."""
-        return self._profiles.get(session, profile) == profile
+        client = self._open.get(session)
+        return client is None or client.selection.profile == profile
 
     # -- what is the SDK's ---------------------------------------------------------------------------------------
 
@@ -235,7 +250,7 @@ class Endpoint:
         """What servers say of themselves, for whoever may list what they offer."""
         if not allows(_principal(context), context.method):
             return None
-        view = self._gateway.showcase.view(Client("handshake", **self._asker(context)))
+        view = self._gateway.showcase.view(Client("handshake", **self._asker(_scope(context))))
         return self._gateway.catalog.instructions_for(view)
 
     def _capabilities(self, modern: bool) -> dict[str, Any]:
@@ -253,10 +268,10 @@ class Endpoint:
             capabilities=params.get("capabilities") or {},
             info=params.get("clientInfo"),
             session=key,
-            **self._asker(context),
+            **self._asker(_scope(context)),
         )
         connection.state[_CLIENT] = client
-        self._profiles[key] = client.selection.profile
+        self._open[key] = client
         if known is None:
             if client.door not in PLACED:
                 self.places.enter(client.principal)
@@ -265,7 +280,8 @@ class Endpoint:
     def _close_session(self, client: Client) -> None:
         if client.door not in PLACED:
             self.places.leave(client.principal)
-        self._profiles.pop(client.key, None)
+        self._open.pop(client.key, None)
+        self.on_close(client.key)
         self._sessions.leave(client)
         self._gateway.release(client)
 
@@ -355,19 +371,23 @@ async def _as_value(handling: Awaitable[HandlerResult]) -> HandlerResult | Excep
 
 def _principal(context: Context) -> Principal:
     """Who sent the message: each request of a session tells anew, since what a key may do can change meanwhile."""
-    return LOCAL if context.request is None else principal_of(context.request.scope)
+    return principal_of(_scope(context))
 
 
-def _door(context: Context) -> str:
-    if context.request is None:
-        return STDIO
-    return door_of(context.request.scope)
+def _scope(context: Context) -> Scope:
+    """What the doors wrote down about the request; a message in memory came as if on standard input."""
+    return marked({}, STDIO) if context.request is None else context.request.scope
 
 
-def _trace(context: Context, params: Mapping[str, Any]) -> Trace:
-    meta = params.get("_meta")
-    told = meta.get(HEADER) if isinstance(meta, dict) else None
-    return Trace.at_door(told, None if context.request is None else context.request.headers.get(HEADER))
+def _asking_now(client: Client, scope: Scope) -> Client:
+    """What a key may do can change while its session lasts."""
+    principal = principal_of(scope)
+    return client if client.principal == principal else replace(client, principal=principal)
+
+
+def _progress_token(params: Mapping[str, Any] | None) -> object:
+    meta = (params or {}).get("_meta")
+    return meta.get("progressToken") if isinstance(meta, dict) else None
 
 
 def _listened_uris(params: Mapping[str, Any]) -> list[str]:

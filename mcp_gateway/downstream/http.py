@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
+import anyio
 from mcp.server.runner import serve_loop
 from mcp.server.sse import SseServerTransport
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
@@ -30,6 +31,7 @@ from mcp_gateway.downstream.endpoint import Endpoint
 from mcp_gateway.downstream.failures import told
 from mcp_gateway.downstream.guard import Guard
 from mcp_gateway.downstream.identity import principal_of
+from mcp_gateway.downstream.lane import Lane
 from mcp_gateway.downstream.screen import Screen
 from mcp_gateway.downstream.selection import Selecting
 from mcp_gateway.downstream.standing import Standing
@@ -58,6 +60,7 @@ class HttpRules:
     base_path: str = ""
     max_body_bytes: int = 4 * 1024 * 1024
     session_idle_s: float = 1800.0
+    fast_lane: bool = True
     sockets: SocketRules = field(default_factory=SocketRules)
 
 
@@ -93,7 +96,8 @@ def http_app(
     sse = SseServerTransport("/messages/", max_request_body_size=rules.max_body_bytes + _RENAMING_BYTES)
     screened = partial(Screen, max_body_bytes=rules.max_body_bytes)
     standing = partial(Standing, renewed=entry.authentication.renewed)
-    door = Door(screened(Opening(manager.handle_request), places=endpoint.places), HTTP)
+    lane = Lane(endpoint, manager._server_instances) if rules.fast_lane else None  # the SDK shows its sessions nowhere
+    door = Door(screened(Opening(manager.handle_request), places=endpoint.places, lane=lane), HTTP)
     mcp = standing(Selecting(door, endpoint))
     metadata = entry.resource.routes() if entry.resource is not None else []
     sockets = WebSocketDoor(gateway, endpoint, rules.sockets, entry.authentication.renewed)
@@ -114,7 +118,7 @@ def http_app(
                 *([] if metrics is None else [Route("/metrics", _metrics(metrics), methods=["GET"])]),
             ],
         ),
-        lifespan=_lifespan(manager),
+        lifespan=_lifespan(manager, lane),
         exception_handlers={404: _not_found, 405: _not_allowed},
     )
     known = Authenticating(
@@ -132,11 +136,14 @@ def _under(base_path: str, routes: list[BaseRoute]) -> list[BaseRoute]:
     return [Mount(base_path, routes=routes)] if base_path else routes
 
 
-def _lifespan(manager: StreamableHTTPSessionManager) -> Callable[[Starlette], Any]:
+def _lifespan(manager: StreamableHTTPSessionManager, lane: Lane | None) -> Callable[[Starlette], Any]:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with manager.run():
+        async with manager.run(), anyio.create_task_group() as group:
+            if lane is not None:
+                await group.start(lane.run)
             yield
+            group.cancel_scope.cancel()
 
     return lifespan
 

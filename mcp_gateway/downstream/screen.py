@@ -18,16 +18,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mcp_gateway.downstream.aliases import Aliases
 from mcp_gateway.downstream.arrival import keep
 from mcp_gateway.downstream.body import read_body, replay
+from mcp_gateway.downstream.door import REVISION_HEADER, SESSION_HEADER
 from mcp_gateway.downstream.enclosure import closed, has_length, longer
 from mcp_gateway.downstream.identity import principal_of
 from mcp_gateway.downstream.intake import Refused, read_message, too_large
+from mcp_gateway.downstream.lane import Lane
 from mcp_gateway.downstream.places import Places
 from mcp_gateway.errors import INVALID_REQUEST, Busy, MessageTooLarge, TooSlow, http_body, to_http, to_rpc
 from mcp_gateway.revisions import PROTOCOL_VERSION
 from mcp_gateway.wire import Raw, RequestId, encode, error_reply, fields
-
-SESSION_HEADER = "mcp-session-id"
-REVISION_HEADER = "mcp-protocol-version"
 
 HEADER_MISMATCH = -32020
 """2026-07-28, basic/index#error-codes."""
@@ -37,13 +36,17 @@ class Screen:
     """ASGI: one door of the SDK behind the checks; requests that are no POST pass.
 
     Where sessions are opened (in `places`), such a request without one is a probe: hosts that look for a login ask
-    like that and want to hear 405 (2025-11-25, basic/transports: "or else return HTTP 405").
+    like that and want to hear 405 (2025-11-25, basic/transports: "or else return HTTP 405"). What the `lane` takes
+    goes no further.
     """
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int, *, places: Places | None = None) -> None:
+    def __init__(
+        self, app: ASGIApp, max_body_bytes: int, *, places: Places | None = None, lane: Lane | None = None
+    ) -> None:
         self._app = app
         self._max_body_bytes = max_body_bytes
         self._places = places
+        self._lane = lane
         self._aliases = Aliases()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -58,10 +61,7 @@ class Screen:
             await _refuse(415, Refused(INVALID_REQUEST, "compressed bodies are not accepted"), scope, receive, send)
             return
         try:
-            body = await read_body(receive, self._max_body_bytes)
-            message = read_message(body)
-            if self._places is not None:
-                check_revision(message, headers.get(REVISION_HEADER))
+            await self._post(headers, scope, receive, send)
         except ClientDisconnect:
             return
         except MessageTooLarge:
@@ -70,8 +70,16 @@ class Screen:
             await _refuse(408, Refused(INVALID_REQUEST, slow.message), scope, receive, send)
         except Refused as refused:
             await _refuse(400, refused, scope, receive, send)
-        else:
-            await self._pass(message, body, headers.get(SESSION_HEADER), scope, receive, send)
+
+    async def _post(self, headers: Headers, scope: Scope, receive: Receive, send: Send) -> None:
+        """Raises ClientDisconnect, MessageTooLarge, TooSlow, Refused: before anything is sent."""
+        body = await read_body(receive, self._max_body_bytes)
+        if self._lane is not None and await self._lane.serve(body, scope, receive, send):
+            return
+        message = read_message(body)
+        if self._places is not None:
+            check_revision(message, headers.get(REVISION_HEADER))
+        await self._pass(message, body, headers.get(SESSION_HEADER), scope, receive, send)
 
     async def _pass(
         self, message: JSONRPCMessage, body: bytes, session: str | None, scope: Scope, receive: Receive, send: Send

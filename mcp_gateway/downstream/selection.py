@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mcp_gateway.call import Mode, Selection
-from mcp_gateway.downstream.screen import SESSION_HEADER
+from mcp_gateway.downstream.door import SESSION_HEADER
 from mcp_gateway.errors import INVALID_REQUEST, RpcError, http_body
 from mcp_gateway.wire import error_reply
 

@@ -12,7 +12,7 @@ import pytest
 from mcp.shared.exceptions import MCPError
 from mcp_gateway.call import Call, Client
 from mcp_gateway.downstream.enclosure import content
-from mcp_gateway.downstream.sink import QUEUE, SdkSink
+from mcp_gateway.downstream.sink import QUEUE, CallSink, SdkOutlet
 from mcp_gateway.errors import RpcError
 from mcp_gateway.revisions import LATEST_LEGACY, LATEST_MODERN
 from mcp_gateway.wire import Raw, loads
@@ -39,16 +39,16 @@ class Channel:
 
 def sink_over(
     channel: Channel, *, token: object = "t", revision: str = LATEST_LEGACY, log_level: str | None = None
-) -> SdkSink:
+) -> CallSink:
     params = {} if token is None else {"_meta": {"progressToken": token}}
     context = SimpleNamespace(params=params, session=SimpleNamespace(_request_outbound=channel))
     client = Client("me", revision=revision, capabilities={"roots": {}})
     call = Call("tools/call", params, client, log_level=log_level)
-    return SdkSink(cast(Any, context), call)
+    return CallSink(call, token, SdkOutlet(cast(Any, context)))
 
 
 @asynccontextmanager
-async def pumping(sink: SdkSink) -> AsyncIterator[None]:
+async def pumping(sink: CallSink) -> AsyncIterator[None]:
     with anyio.fail_after(10):
         async with anyio.create_task_group() as group:
             group.start_soon(sink.pump)
