@@ -345,8 +345,8 @@ def spellings(secret: str) -> set[str]:
     return {secret, quote(secret, safe=""), base64.b64encode(secret.encode()).decode().rstrip("=")[:-1]}
 
 
-@pytest.mark.parametrize("form", ["text", "json"])
-def test_no_output_holds_a_secret(tmp_path: Path, form: str) -> None:
+def test_no_output_holds_a_secret_where_the_log_is_text(tmp_path: Path) -> None:
+    """`tests/requirements/test_planted_secrets.py` plants more, with a log of JSON."""
     (tmp_path / ".env").write_text(f'FROM_DOTENV="{SECRETS["dotenv"]}"\nAPI_KEY={SECRETS["model"]}\n')
     (tmp_path / "token").write_text(SECRETS["file"] + "\n")
     basic = base64.b64encode(f"user:{SECRETS['basic']}".encode()).decode()
@@ -361,7 +361,7 @@ def test_no_output_holds_a_secret(tmp_path: Path, form: str) -> None:
         "userinfo": {"url": f"http://user:{SECRETS['userinfo']}@{nowhere}/mcp"},
         "proxied": {"url": "http://example.invalid/mcp", "proxy": f"http://u:{SECRETS['proxy']}@{nowhere}"},
     }
-    whole = config(**servers) | {"observability": {"log": {"level": "debug", "format": form}}}
+    whole = config(**servers) | {"observability": {"log": {"level": "debug", "format": "text"}}}
     environ = {"FROM_ENVIRONMENT": SECRETS["environment"]}
     with Gateway(tmp_path, whole, env=environ) as gateway:
         wait_until(gateway, lambda: gateway.log.count("starting with [redacted]") == 4)

@@ -196,7 +196,7 @@ async def test_a_flush_in_one_process_is_heard_by_another_at_its_next_read(path:
     two.close()
 
 
-def test_file_and_secret_are_private_in_a_private_folder(open_disk: Open, path: Path) -> None:
+def test_r_cache_3_file_and_secret_are_private_in_a_private_folder(open_disk: Open, path: Path) -> None:
     cache = open_disk()
     cache.set("k", b"v")
     assert cache.drain(5)
@@ -252,7 +252,9 @@ def test_a_pickled_row_is_not_loaded_but_deleted(open_disk: Open, clock: Clock, 
         "UPDATE entries SET value = '[1,1,1,1,1,1,1,1]'",
     ],
 )
-def test_a_row_that_somebody_changed_is_not_served(open_disk: Open, clock: Clock, path: Path, change: str) -> None:
+def test_r_cache_3_a_row_that_somebody_changed_is_not_served(
+    open_disk: Open, clock: Clock, path: Path, change: str
+) -> None:
     cache = open_disk()
     cache.store("a", entry(clock, b"apple"))
     assert cache.drain(5)

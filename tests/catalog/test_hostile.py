@@ -100,7 +100,7 @@ def test_a_broken_definition_is_left_out_alone(definition: Any, code: Code) -> N
 
 
 @pytest.mark.parametrize(("definition", "code"), CHANGED)
-def test_a_poisoned_definition_is_told(definition: dict[str, Any], code: Code) -> None:
+def test_r_pois_1_a_poisoned_definition_is_told(definition: dict[str, Any], code: Code) -> None:
     catalog = Catalog.build([offered(definition), victim()])
     assert exposed(catalog)[:3] == ["bad__good", "bad__x", "bad__fine"]
     assert codes(catalog) == [code]
@@ -108,7 +108,7 @@ def test_a_poisoned_definition_is_told(definition: dict[str, Any], code: Code) -
 
 
 @pytest.mark.parametrize("definition", [definition for definition, code in CHANGED if code is Code.HIDDEN_TEXT])
-def test_no_hidden_character_reaches_prose(definition: dict[str, Any]) -> None:
+def test_r_pois_1_no_hidden_character_reaches_prose(definition: dict[str, Any]) -> None:
     shown = listed(Catalog.build([offered(definition)]))[1]
     argument = shown["inputSchema"]["properties"].get("p", {})
     prose = [shown.get("title"), shown.get("description"), shown.get("annotations", {}).get("title")]

@@ -104,7 +104,7 @@ def test_an_imitated_hash_does_not_help_an_imitator() -> None:
     assert names[2] == f"s__a_b_{digest('s', 'a.b', '2')}"
 
 
-def test_a_siblings_exposed_name_cannot_be_taken() -> None:
+def test_r_name_1_a_siblings_exposed_name_cannot_be_taken() -> None:
     assert exposed(build({"bad": ["good__echo"], "good": ["echo"]})) == ["bad__good__echo", "good__echo"]
 
 
@@ -202,7 +202,7 @@ def test_never_passes_names_through_and_keeps_the_first() -> None:
 
 @pytest.mark.parametrize("mode", list(Prefix))
 @pytest.mark.parametrize("name", [*sorted(RESERVED), "Ask", "ｓｅａｒｃｈ", "EXECUTE"])
-def test_no_upstream_produces_a_built_ins_name(mode: Prefix, name: str) -> None:
+def test_r_name_1_no_upstream_produces_a_built_ins_name(mode: Prefix, name: str) -> None:
     names = exposed(build({"s": [name]}, ExposeRules(prefix=mode)))
     assert not {fold(exposed_name) for exposed_name in names} & RESERVED
 

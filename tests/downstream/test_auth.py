@@ -93,7 +93,7 @@ async def test_wrong_keys_are_slowed_down_and_the_right_one_still_passes(http: h
     assert (await http.get("/api/v1/tools", headers={"X-API-Key": KEY})).status_code == 200
 
 
-async def test_another_key_cannot_use_a_session(home: House) -> None:
+async def test_r_sess_1_another_key_cannot_use_a_session(home: House) -> None:
     session = Session(home.url)
     session.headers["X-API-Key"] = KEY
     async with session:

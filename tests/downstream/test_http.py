@@ -34,7 +34,7 @@ PATHS = [
 
 @pytest.mark.parametrize(("verb", "path"), PATHS)
 @pytest.mark.parametrize("header", [{"Host": "evil.example"}, {"Origin": "http://evil.example"}, {"Origin": "null"}])
-async def test_a_foreign_host_or_origin_is_refused_everywhere(
+async def test_r_origin_1_a_foreign_host_or_origin_is_refused_everywhere(
     http: httpx2.AsyncClient, verb: str, path: str, header: dict[str, str]
 ) -> None:
     response = await http.request(verb, path, headers=header)
@@ -70,7 +70,9 @@ BAD = [
 
 @pytest.mark.parametrize("revision", ["2025-11-25", "2026-07-28"])
 @pytest.mark.parametrize("body", BAD, ids=range(len(BAD)))
-async def test_a_malformed_body_is_a_4xx_and_the_session_goes_on(home: House, body: bytes, revision: str) -> None:
+async def test_r_parse_1_a_malformed_body_is_a_4xx_and_the_session_goes_on(
+    home: House, body: bytes, revision: str
+) -> None:
     async with Session(home.url) as session:
         version = {"MCP-Protocol-Version": revision}
         response = await session.http.post(home.url, headers=session.headers | version, content=body)
@@ -89,7 +91,7 @@ async def test_a_malformed_body_at_the_messages_door_is_a_4xx(http: httpx2.Async
 
 
 @pytest.mark.parametrize("path", ["/mcp", "/messages/?session_id=0", "/api/v1/tools/up__echo/call"])
-async def test_a_body_above_the_limit_is_413(tmp_path: Path, path: str) -> None:
+async def test_r_parse_1_a_body_above_the_limit_is_413(tmp_path: Path, path: str) -> None:
     async with (
         house(tmp_path, limits={"max_body": "64KiB"}) as home,
         httpx2.AsyncClient(base_url=home.origin) as http,
@@ -106,7 +108,7 @@ async def _pieces() -> AsyncIterator[bytes]:
 
 
 @pytest.mark.parametrize("path", ["/mcp", "/messages/?session_id=0"])
-async def test_a_compressed_body_is_refused(http: httpx2.AsyncClient, path: str) -> None:
+async def test_r_zip_1_a_compressed_body_is_refused(http: httpx2.AsyncClient, path: str) -> None:
     response = await http.post(path, headers=HEADERS | {"Content-Encoding": "gzip"}, content=b"\x1f\x8b")
 
     assert response.status_code == 415

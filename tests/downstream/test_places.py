@@ -97,7 +97,7 @@ def test_the_share_of_a_caller_is_not_below_the_least() -> None:
     assert (Places(4).share, Places(1000).share) == (LEAST_SHARE, 250)
 
 
-async def test_a_caller_with_too_many_sessions_is_told_so_at_every_door(tmp_path: Path) -> None:
+async def test_r_cap_1_a_caller_with_too_many_sessions_is_told_so_at_every_door(tmp_path: Path) -> None:
     async with house(tmp_path, auth=AUTH) as home, httpx2.AsyncClient(timeout=10) as http:
         for _ in range(home.app.endpoint.places.share):
             home.app.endpoint.places.enter(Principal("key:reader"))

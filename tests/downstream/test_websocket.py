@@ -195,7 +195,7 @@ async def test_a_malformed_frame_is_answered_and_ends_nothing(home: House) -> No
     assert home.everything.calls == 1
 
 
-async def test_no_frame_starts_a_program(home: House) -> None:
+async def test_r_stdio_1_no_frame_starts_a_program(home: House) -> None:
     program = {"command": "/bin/sh", "args": ["-c", "id"], "env": {"A": "1"}}
     async with socket(home.origin) as line:
         for type in ("call", "ask", "cancel", "subscribe", "unsubscribe"):
@@ -354,7 +354,7 @@ async def test_answers_to_a_client_that_reads_late_are_all_there(home: House) ->
 
 
 @pytest.mark.parametrize("headers", [{"Origin": "http://evil.example"}, {"Origin": "null"}])
-async def test_R_WS_1_a_foreign_origin_is_refused_before_the_socket_is_accepted(
+async def test_r_ws_1_a_foreign_origin_is_refused_before_the_socket_is_accepted(
     shared: House, headers: dict[str, str]
 ) -> None:
     with pytest.raises(InvalidStatus) as refused:
@@ -364,7 +364,7 @@ async def test_R_WS_1_a_foreign_origin_is_refused_before_the_socket_is_accepted(
     assert refused.value.response.status_code == 403
 
 
-async def test_R_WS_1_a_foreign_host_is_refused_before_the_socket_is_accepted(shared: House) -> None:
+async def test_r_ws_1_a_foreign_host_is_refused_before_the_socket_is_accepted(shared: House) -> None:
     port = int(shared.origin.rpartition(":")[2])
     with pytest.raises(InvalidStatus) as refused:
         async with socket("http://evil.example", host="127.0.0.1", port=port):
@@ -383,7 +383,7 @@ async def test_an_origin_of_this_machine_comes_in(shared: House) -> None:
     [{}, shown("mgw_wrong"), {"subprotocols": ["mcp-gateway", "bearer.wrong"]}],
     ids=["none", "wrong", "named"],
 )
-async def test_R_WS_1_without_a_key_no_socket_is_accepted(locked: House, options: dict[str, Any]) -> None:
+async def test_r_ws_1_without_a_key_no_socket_is_accepted(locked: House, options: dict[str, Any]) -> None:
     with pytest.raises(InvalidStatus) as refused:
         async with socket(locked.origin, **options):
             pass
@@ -391,7 +391,7 @@ async def test_R_WS_1_without_a_key_no_socket_is_accepted(locked: House, options
     assert refused.value.response.status_code == 403
 
 
-async def test_R_WS_1_a_key_in_the_address_is_none(locked: House) -> None:
+async def test_r_ws_1_a_key_in_the_address_is_none(locked: House) -> None:
     with pytest.raises(InvalidStatus):
         async with socket(locked.origin, path=f"/ws?key={KEYS['all']}&token={KEYS['all']}&api_key={KEYS['all']}"):
             pass

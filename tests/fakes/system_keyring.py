@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from keyring.backend import KeyringBackend
 from keyring.errors import KeyringLocked, PasswordDeleteError, PasswordSetError
 
@@ -35,3 +37,10 @@ class FakeKeyring(KeyringBackend):
     def _check(self) -> None:
         if self.locked:
             raise KeyringLocked
+
+
+class VariableKeyring(FakeKeyring):
+    """For another process: everything in it is what the variable KEYRING_SECRET holds."""
+
+    def get_password(self, service: str, username: str) -> str | None:
+        return os.environ.get("KEYRING_SECRET")

@@ -126,7 +126,7 @@ def _mcp(client: Client) -> Way:
 
 @shows("authorization")
 @pytest.mark.parametrize("way", WAYS)
-async def test_calling_and_listing_agree_at_every_door(home: House, way: str) -> None:
+async def test_r_auth_1_calling_and_listing_agree_at_every_door(home: House, way: str) -> None:
     for key in KEYS:
         async with coming(home, way, key) as door:
             listed = await door.listed()
@@ -151,7 +151,7 @@ async def test_calls_over_a_websocket_reach_as_far_as_those_of_the_other_doors(h
 
 @shows("authorization")
 @pytest.mark.parametrize("way", CALLING_WAYS)
-async def test_a_refused_tool_looks_like_one_that_is_not_there(home: House, way: str) -> None:
+async def test_r_auth_2_a_refused_tool_looks_like_one_that_is_not_there(home: House, way: str) -> None:
     async with coming(home, way, "few") as door:
         assert await door.call("up__fail", {}) == await door.call("up__nothing", {}) == "unknown_name"
 

@@ -86,14 +86,14 @@ async def test_search_mode_does_not_lead_to_it_either(home: House) -> None:
         ("annotations", {"annotations": types.ToolAnnotations(read_only_hint=True)}),
     ],
 )
-async def test_every_field_counts(home: House, field: str, changes: dict[str, Any]) -> None:
+async def test_r_pin_1_every_field_counts(home: House, field: str, changes: dict[str, Any]) -> None:
     await change(home, poisoned(**changes))
     async with rest(home) as http:
         assert await withheld(http) == [("echo", "changed", [field])]
 
 
 @shows("pins")
-async def test_a_change_between_two_starts_is_withheld(tmp_path: Path) -> None:
+async def test_r_pin_1_a_change_between_two_starts_is_withheld(tmp_path: Path) -> None:
     async with house(tmp_path):
         pass
     everything = Everything()
@@ -210,7 +210,7 @@ async def test_with_trust_off_a_definition_may_change(tmp_path: Path) -> None:
 
 
 @shows("pins-broken")
-async def test_a_broken_file_of_pins_trusts_nothing_until_it_is_mended(tmp_path: Path) -> None:
+async def test_r_pin_1_a_broken_file_of_pins_trusts_nothing_until_it_is_mended(tmp_path: Path) -> None:
     async with house(tmp_path):
         pass
     (file,) = (tmp_path / "home" / "pins").glob("*.json")

@@ -56,7 +56,7 @@ async def behind(folder: Path) -> AsyncIterator[tuple[LoginServer, Guarded, App,
 
 
 @shows("upstream-credentials")
-async def test_nothing_of_a_clients_headers_goes_to_a_server(tmp_path: Path) -> None:
+async def test_r_cred_1_nothing_of_a_clients_headers_goes_to_a_server(tmp_path: Path) -> None:
     """R-CRED-1."""
     async with behind(tmp_path) as (_, server, app, doors), Session(f"{doors.origin}/mcp") as session:
         assert [agent.state for agent in app.upstreams.agents] == [State.READY]

@@ -71,7 +71,7 @@ async def poisoned(there: House, order: str) -> None:
 
 
 @pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS.keys())
-async def test_an_order_in_an_answer_reaches_nothing_that_changes_anything(order: str) -> None:
+async def test_r_ask_1_an_order_in_an_answer_reaches_nothing_that_changes_anything(order: str) -> None:
     async with house(obedient) as there:
         await poisoned(there, order)
         await there.run()
@@ -79,7 +79,7 @@ async def test_an_order_in_an_answer_reaches_nothing_that_changes_anything(order
 
 
 @pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS.keys())
-async def test_an_order_in_an_answer_exceeds_no_bound(order: str) -> None:
+async def test_r_ask_1_an_order_in_an_answer_exceeds_no_bound(order: str) -> None:
     async with house(obedient) as there:
         await poisoned(there, order)
         result = await there.run()

@@ -137,7 +137,9 @@ async def test_a_call_that_is_not_to_be_kept_goes_through_untouched(world: World
         b'{"content":"odd"}',
     ],
 )
-async def test_results_that_must_not_be_kept_reach_the_upstream_every_time(world: World, result: bytes) -> None:
+async def test_r_cache_2_results_that_must_not_be_kept_reach_the_upstream_every_time(
+    world: World, result: bytes
+) -> None:
     world.upstream.result = result
     await world.ask()
     await world.ask()
@@ -173,7 +175,7 @@ async def test_a_task_or_a_retry_with_answers_is_never_kept(world: World) -> Non
 # -- who shares --------------------------------------------------------------------------------------------------
 
 
-async def test_principals_do_not_share_unless_the_rule_says_public(world: World) -> None:
+async def test_r_cache_1_principals_do_not_share_unless_the_rule_says_public(world: World) -> None:
     ann, bob = Principal("ann"), Principal("bob")
     await world.ask(principal=ann)
     assert mark(await world.ask(principal=bob))["hit"] is False
@@ -199,7 +201,9 @@ async def test_sessions_do_not_share_under_a_session_rule(world: World) -> None:
         CacheRule(Use.KEEP, "two", ttl_s=60),
     ],
 )
-async def test_another_definition_credential_or_server_has_other_answers(world: World, other: CacheRule) -> None:
+async def test_r_cache_1_another_definition_credential_or_server_has_other_answers(
+    world: World, other: CacheRule
+) -> None:
     await world.ask()
     world.rule = other
     assert mark(await world.ask())["hit"] is False

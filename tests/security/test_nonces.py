@@ -27,7 +27,7 @@ def test_each_key_has_its_own() -> None:
     assert nonces.admit("other", "a nonce")
 
 
-def test_a_full_store_forgets_nothing_and_says_how_long_to_wait() -> None:
+def test_r_cap_1_a_full_store_forgets_nothing_and_says_how_long_to_wait() -> None:
     clock = Clock()
     nonces = Nonces(600, per_key=2, monotonic=clock)
     nonces.admit("ci", "first")

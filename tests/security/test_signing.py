@@ -182,7 +182,7 @@ CHANGES: dict[str, Callable[[Sent], Sent]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_what_was_changed_on_the_way_is_refused(change: str) -> None:
+def test_r_sig_1_what_was_changed_on_the_way_is_refused(change: str) -> None:
     door = Door()
     sent = door.signed()
 
@@ -324,7 +324,7 @@ def test_clocks_may_differ_by_the_skew(late_s: float, good: bool) -> None:
         door.refuses(sent)
 
 
-def test_a_replay_is_refused_for_as_long_as_its_time_is_good() -> None:
+def test_r_sig_1_a_replay_is_refused_for_as_long_as_its_time_is_good() -> None:
     door = Door()
     sent = door.signed(created=door.clock.now + 300)
     door.admits(sent)

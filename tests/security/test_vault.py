@@ -127,7 +127,7 @@ def test_reading_makes_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_no_file_of_the_state_folder_holds_the_text_of_a_secret(tmp_path: Path) -> None:
+def test_r_sec_1_no_file_of_the_state_folder_holds_the_text_of_a_secret(tmp_path: Path) -> None:
     vault = Vault(tmp_path, {})
     for value in ("before", CANARY):
         vault.set("token", value)

@@ -74,7 +74,7 @@ async def pried(link: Link, **wanted: Any) -> dict[str, Any]:
     return seen
 
 
-async def test_a_walled_child_reads_only_what_its_entry_names(sandbox: Sandbox, tmp_path: Path) -> None:
+async def test_r_child_1_a_walled_child_reads_only_what_its_entry_names(sandbox: Sandbox, tmp_path: Path) -> None:
     named, secret = tmp_path / "named", tmp_path / "secret"
     named.write_text("x")
     secret.write_text("x")
@@ -83,7 +83,7 @@ async def test_a_walled_child_reads_only_what_its_entry_names(sandbox: Sandbox, 
     assert seen["reads"] == [str(named)]
 
 
-async def test_a_walled_child_changes_only_its_workdir(sandbox: Sandbox, tmp_path: Path) -> None:
+async def test_r_child_1_a_walled_child_changes_only_its_workdir(sandbox: Sandbox, tmp_path: Path) -> None:
     own, other = tmp_path / "own", tmp_path / "other"
     own.mkdir()
     other.mkdir()

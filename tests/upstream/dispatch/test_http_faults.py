@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -20,6 +21,8 @@ from tests.upstream.dispatch.https import echo, http
 from tests.upstream.dispatch.pipes import ask, wait_forever
 
 CAP = 100_000
+INFLATED = 10_000_000
+PACKED = gzip.compress(b"[" + b" " * INFLATED + b"]")
 Fault = Callable[[Request, Wire], Awaitable[None]]
 
 
@@ -100,8 +103,7 @@ async def long_promise(request: Request, wire: Wire) -> None:
 
 
 async def gzip_bomb(request: Request, wire: Wire) -> None:
-    packed = gzip.compress(b"[" + b" " * 10_000_000 + b"]")
-    await wire.whole(200, packed, content_type="application/json", content_encoding="gzip")
+    await wire.whole(200, PACKED, content_type="application/json", content_encoding="gzip")
 
 
 async def accepted(request: Request, wire: Wire) -> None:
@@ -180,6 +182,23 @@ async def test_a_fault_is_the_right_error_at_once_and_costs_only_its_call(name: 
             assert await ask(upstream, "tools/list", {}) == {"echo": {}}
         assert "nope" not in failed.value.message
         assert len(server.calls("tools/call")) == 1
+
+
+async def test_r_zip_1_a_compressed_answer_is_not_asked_for_and_not_inflated() -> None:
+    tracemalloc.start()
+    try:
+        async with scripted(gzip_bomb) as server, http(server.url, max_message_bytes=CAP) as upstream:
+            before = tracemalloc.get_traced_memory()[0]
+            tracemalloc.reset_peak()
+            with pytest.raises(UpstreamProtocolError):
+                await upstream.call("tools/call", {})
+            grown = tracemalloc.get_traced_memory()[1] - before
+            (request,) = server.calls("tools/call")
+    finally:
+        tracemalloc.stop()
+
+    assert request.header("accept-encoding") in (None, "identity")
+    assert grown < INFLATED / 2
 
 
 async def test_a_port_that_nobody_listens_on_is_unavailable() -> None:

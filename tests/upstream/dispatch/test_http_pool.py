@@ -171,7 +171,7 @@ async def test_a_read_is_sent_again_when_a_reused_connection_dies_without_an_ans
         assert len(server.requests) == 3
 
 
-async def test_a_tool_call_is_never_sent_twice() -> None:
+async def test_r_retry_1_a_tool_call_is_never_sent_twice() -> None:
     async with scripted(drop_second) as server, http(server.url) as upstream:
         await ask(upstream, "tools/list", {})
         with pytest.raises(UpstreamDisconnected):

@@ -151,7 +151,7 @@ async def test_a_redirect_within_the_origin_is_followed_with_the_same_request(st
         assert server.requests[1].header("x-key") == "k"
 
 
-async def test_a_second_redirect_is_not_followed() -> None:
+async def test_r_ssrf_1_a_second_redirect_is_not_followed() -> None:
     async def script(request: Request, wire: Wire) -> None:
         await wire.whole(307, b"", location="/mcp")
 
@@ -161,7 +161,7 @@ async def test_a_second_redirect_is_not_followed() -> None:
         assert len(server.requests) == 2
 
 
-async def test_a_redirect_to_another_origin_gets_nothing() -> None:
+async def test_r_ssrf_1_a_redirect_to_another_origin_gets_nothing() -> None:
     async with scripted(echo) as canary:
 
         async def script(request: Request, wire: Wire) -> None:
