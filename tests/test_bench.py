@@ -74,6 +74,49 @@ def test_the_public_excerpts_are_readable() -> None:
     assert sets == {"livemcpbench", "metatool", "sealtools", "stabletoolbench"}
 
 
+def write_part(source: Path, part: str, questions: list[dict[str, Any]], answers: list[list[str]]) -> None:
+    """A file of the leaderboard, and one with the functions that each question's answer calls."""
+    (source / "possible_answer").mkdir(parents=True, exist_ok=True)
+    rights = [
+        {"id": question["id"], "ground_truth": [{name: {}} for name in names]}
+        for question, names in zip(questions, answers, strict=True)
+    ]
+    for folder, lines in ((source, questions), (source / "possible_answer", rights)):
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        (folder / f"BFCL_v4_{part}.json").write_text(text, encoding="utf-8")
+
+
+def asked(identity: str, text: str, *functions: str) -> dict[str, Any]:
+    offered = [{"name": name, "description": f"{name} of {identity}", "parameters": {}} for name in functions]
+    return {"id": identity, "question": [[{"role": "user", "content": text}]], "function": offered}
+
+
+def test_the_leaderboard_becomes_two_sets(tmp_path: Path) -> None:
+    source, target = tmp_path / "data", tmp_path / "sets"
+    for kind in ("", "live_"):
+        for part in ("multiple", "parallel", "parallel_multiple"):
+            write_part(source, f"{kind}{part}", [], [])
+    write_part(
+        source,
+        "live_simple",
+        [asked("live", "rain?", "weather"), asked("other", "snow?", "sky")],
+        [["weather"], ["sky"]],
+    )
+    again = [asked("two", "rain and news", "weather"), asked("three", "any news", "news")]
+    questions = [asked("one", "rain and news", "weather", "news"), *again]
+    write_part(source, "simple_python", questions, [["weather", "news", "weather"], ["weather"], ["news"]])
+
+    subprocess.run([sys.executable, ROOT / "scripts/benchmarks/bfcl.py", source, target], check=True, timeout=60)
+
+    tools, queries = ((target / "bfcl" / f"{name}.jsonl").read_text().splitlines() for name in ("tools", "queries"))
+    assert [(tool["id"], tool["description"]) for tool in map(json.loads, tools)] == [
+        ("weather", "weather of one"),
+        ("news", "news of one"),
+    ]
+    assert [query["gold"] for query in map(json.loads, queries)] == [[["news"], ["weather"]], [["news"]]]
+    assert {row["set"] for row in rows("retrieval", "--data", str(target))} == {"bfcl", "bfcllive"}
+
+
 def test_the_cache_is_compared_with_a_dictionary_of_the_same_run() -> None:
     table = rows("cache", "--calls", "20", "--repeats", "1")
 

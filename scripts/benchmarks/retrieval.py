@@ -3,6 +3,7 @@
 FastMCP is measured when --peers names a Python that has it, such as one made with
 `python3 -m venv /tmp/peers && /tmp/peers/bin/pip install fastmcp`. The hybrid of words and vectors is measured when
 --model names the folder of a MiniLM model; then that Python needs numpy, safetensors and tokenizers as well.
+docs/search.md says where a model and larger sets come from.
 """
 
 from __future__ import annotations

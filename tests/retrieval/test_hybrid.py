@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mcp_gateway.retrieval import Document, Index, Vector, unit
-from mcp_gateway.retrieval.hybrid import LONG_SHARE, SHORT_SHARE, mixed, similarities
+from mcp_gateway.retrieval.hybrid import HALF_WORDS, MOST_SHARE, meaning_share, mixed, similarities
 
 WEATHER = Document("weather", "forecast", description="Rain and temperature")
 MAIL = Document("mail", "send", description="A letter to somebody")
@@ -49,11 +49,26 @@ def test_a_service_that_has_nothing_changes_nothing() -> None:
     assert INDEX.search("rain", 5, vectors=nothing) == INDEX.search("rain", 5)
 
 
-@pytest.mark.parametrize(("words", "share"), [(1, SHORT_SHARE), (12, SHORT_SHARE), (13, LONG_SHARE)])
-def test_meaning_counts_less_in_a_long_query(words: int, share: float) -> None:
-    scores = mixed({0: 4.0}, [0.0, 1.0], words)
+def test_meaning_and_words_share_the_score() -> None:
+    share = meaning_share(20)
 
-    assert scores == pytest.approx({0: 1 - share, 1: share})
+    assert mixed({0: 4.0}, [0.0, 1.0], 20) == pytest.approx({0: 1 - share, 1: share})
+
+
+@pytest.mark.parametrize(("words", "share"), [(0, MOST_SHARE), (1, MOST_SHARE), (HALF_WORDS, 0.5), (39, 0.25)])
+def test_meaning_counts_for_at_most_its_bound_and_for_half_at_so_many_words(words: int, share: float) -> None:
+    assert meaning_share(words) == pytest.approx(share)
+
+
+@given(st.integers(0, 300))
+def test_one_more_word_never_makes_meaning_count_more_nor_turns_the_ranking_over(words: int) -> None:
+    assert 0 <= meaning_share(words) - meaning_share(words + 1) < 0.035
+
+
+def test_a_name_typed_as_it_is_keeps_its_tool_before_one_that_only_means_the_same() -> None:
+    scores = mixed({0: 1.0}, [0.6, 1.0, 0.0], 1)
+
+    assert max(scores, key=scores.__getitem__) == 0
 
 
 def test_a_document_without_a_vector_keeps_its_score_by_words() -> None:
