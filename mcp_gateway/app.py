@@ -47,6 +47,7 @@ from mcp_gateway.middleware.cache_rules import CacheRules
 from mcp_gateway.middleware.heartbeat import Heartbeat
 from mcp_gateway.middleware.limits import LimitsMiddleware
 from mcp_gateway.middleware.shedding import Shedding
+from mcp_gateway.middleware.tracing import tracing
 from mcp_gateway.observe.alerts import Alerts
 from mcp_gateway.observe.audit_file import AuditFile
 from mcp_gateway.observe.calls import Calls
@@ -84,6 +85,7 @@ from mcp_gateway.wiring import (
     memory_reading,
     model_settings,
     policy,
+    spans,
     surface,
     transport,
     trust,
@@ -170,6 +172,7 @@ class App:
         self.webhook = Webhook(lambda: webhook_url(self.config), {"gateway": config.path.name}, environ)
         self.alerts = Alerts(alert_rules(config), self.reading, self.webhook.send, state)
         self.heartbeat = Heartbeat()
+        self.spans = spans(config, environ)
         self._policy = policy(config)
         self._audit = Audit(self.events, self._redactor.clean, lambda: self._policy)
         self._audit.digests = digests(config)
@@ -188,6 +191,7 @@ class App:
             MCPFunctions(finders(self._services)),
             middleware=[
                 self.heartbeat,  # outermost: silence is broken whatever the layers below wait for
+                *([tracing] if self.spans else []),  # before whoever tells of the call's span
                 self._audit,  # sees all that follow, the cache included
                 Shedding(lambda: self.memory.reason),
                 self._limits,
@@ -203,6 +207,8 @@ class App:
         self.events.subscribe(self._services.index.hear)
         self.events.subscribe(self.calls.hear)
         self.events.subscribe(self.alerts.hear)
+        if self.spans is not None:
+            self.events.subscribe(self.spans.hear)
         self.events.subscribe(self._hear)
 
     # -- doors ---------------------------------------------------------------------------------------------------
@@ -330,6 +336,9 @@ class App:
                 await self._save()
         with anyio.move_on_after(SAVE_WITHIN_S, shield=True):
             await self.pins.save()
+        if self.spans is not None:
+            with anyio.move_on_after(SAVE_WITHIN_S, shield=True):
+                await self.spans.close()
         if failure is not None:
             raise failure
 
@@ -407,6 +416,7 @@ class App:
             "cache.memory": (old.cache.memory, new.cache.memory),
             "cache.disk": (old.cache.disk, new.cache.disk),
             "cache.backend": (old.cache.backend, new.cache.backend),
+            "observability.otlp": (old.observability.otlp, new.observability.otlp),
             "observability.metrics": (old.observability.metrics, new.observability.metrics),
             "tools.execute.runner": (old.tools.execute.runner, new.tools.execute.runner),
             "tools.execute.container": (old.tools.execute.container, new.tools.execute.container),

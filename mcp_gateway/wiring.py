@@ -8,7 +8,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from mcp_gateway import __version__
 from mcp_gateway.builtin import cgroup
 from mcp_gateway.cache import Cache, Scope, TieredCache, open_cache
 from mcp_gateway.call import Mode
@@ -35,6 +37,9 @@ from mcp_gateway.showcase import Profile, ShowRules
 from mcp_gateway.upstream.define import Authorize, credential, define
 from mcp_gateway.upstream.definition import Definition
 from mcp_gateway.upstream.wall import Choose
+
+if TYPE_CHECKING:
+    from mcp_gateway.observe.spans import Spans
 
 
 def transport(config: Config) -> Transport:
@@ -233,6 +238,22 @@ def webhook_url(config: Config) -> str | None:
     """Who is told, besides the log."""
     webhook = config.observability.alerts.webhook
     return None if webhook is None else webhook.get_secret_value()
+
+
+def spans(config: Config, environ: Mapping[str, str]) -> Spans | None:
+    """Where calls are told of as spans; its libraries are imported only then.
+
+    Raises BadConfig where they are not installed.
+    """
+    collector = config.observability.otlp
+    if collector is None:
+        return None
+    try:
+        from mcp_gateway.observe.spans import Spans
+    except ModuleNotFoundError:
+        fix = "pip install 'mcp-gateway-server[otel]', or leave the setting out"
+        raise BadConfig(f"{config.path.name}: observability.otlp: exporting traces needs an extra: {fix}") from None
+    return Spans(collector, __version__, environ)
 
 
 def digests(config: Config) -> bool:

@@ -21,10 +21,7 @@ REFUSED: Final[tuple[tuple[str, Callable[[Config], bool]], ...]] = (
 )
 """Path -> whether the file asks for protection, or for a shape of service, that is not there yet."""
 
-IGNORED: Final = (
-    "observability.otlp",
-    "security.private_networks",
-)
+IGNORED: Final = ("security.private_networks",)
 
 
 def refusals(config: Config) -> tuple[str, ...]:

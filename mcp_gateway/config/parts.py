@@ -266,7 +266,9 @@ class Observability(Section):
     log: Log = group("The gateway's own log.")
     calls: CallLog = group("The record of calls.")
     metrics: Bool = Field(default=True, description="Serve /metrics.")
-    otlp: SilentUrl = Field(default=None, description="Address of an OTLP collector for traces. Default: none.")
+    otlp: SilentUrl = Field(
+        default=None, description="Address of an OTLP collector for spans (extra `otel`). Default: none."
+    )
     alerts: Alerts = group("When somebody is told.")
 
 

@@ -59,13 +59,11 @@ class Audit:
             outcome = "internal_error"
             raise
         finally:
-            self._events.publish(
-                _ended(started, outcome, time.perf_counter() - began_s, call.cached, refused=turned_away)
-            )
+            self._events.publish(_ended(started, outcome, time.perf_counter() - began_s, call, refused=turned_away))
 
     def refused(self, call: Call, failure: GatewayError) -> None:
         """A call that led nowhere: an unknown name, or one that is not for this caller. It has no start."""
-        self._events.publish(_ended(self._started(call), failure.code, 0.0, None, refused=True))
+        self._events.publish(_ended(self._started(call), failure.code, 0.0, call, refused=True))
 
     def _started(self, call: Call) -> CallStarted:
         info = call.client.info
@@ -102,25 +100,25 @@ class Audit:
         return None if text is None else visible(self._clean(text)[:MAX_TEXT])
 
 
-def _ended(
-    call: CallStarted, outcome: str, duration_s: float, cached: bool | None, *, refused: bool = False
-) -> CallEnded:
+def _ended(started: CallStarted, outcome: str, duration_s: float, call: Call, *, refused: bool) -> CallEnded:
     return CallEnded(
-        at=call.at,
+        at=started.at,
         duration_s=duration_s,
-        trace=call.trace,
-        span=call.span,
-        principal=call.principal,
-        client=call.client,
-        door=call.door,
-        method=call.method,
-        server=call.server,
-        tool=call.tool,
+        trace=started.trace,
+        span=started.span,
+        principal=started.principal,
+        client=started.client,
+        door=started.door,
+        method=started.method,
+        server=started.server,
+        tool=started.tool,
         outcome=outcome,
-        cached=cached,
-        arguments=call.arguments,
-        policy=call.policy,
+        cached=call.cached,
+        arguments=started.arguments,
+        policy=started.policy,
         refused=refused,
+        parent=call.trace.parent,
+        sampled=call.trace.is_sampled,
     )
 
 

@@ -44,7 +44,6 @@ def test_protection_that_is_not_there_is_refused(tmp_path: Path, text: str, path
 @pytest.mark.parametrize(
     ("text", "path"),
     [
-        ("observability: {otlp: 'http://127.0.0.1:4318'}", "observability.otlp"),
         ("observability: {calls: {arguments: full}}", "observability.calls.arguments: full"),
         ("cache: {backend: redis}", "cache.backend: redis"),
     ],

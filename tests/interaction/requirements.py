@@ -66,6 +66,10 @@ REQUIREMENTS: Final = {
         "one trace from the door to the upstream; no member is added to params that hold none",
         "https://www.w3.org/TR/trace-context/; SEP-414",
     ),
+    "spans": (
+        "a call is a span at the collector, between the caller's and the upstream's; a collector holds no call up",
+        "ours: issue 5; https://www.w3.org/TR/trace-context/, section 3.4",
+    ),
     "same-answers": ("the same calls are answered alike at every door", "ours: the one path"),
     "authorization": (
         "what a key may not use is not listed, found or called at any door",
