@@ -492,16 +492,17 @@ class App:
             **views.status(self.gateway, view),
             "sessions": len(self.sessions),
             "in_flight": self.endpoint.in_flight.count,
-            "alerts": self._alerts(view),
+            "alerts": self._alerts(view, "admin" in client.principal.scopes),
             "memory": self._memory_status() if "admin" in client.principal.scopes else None,
             "config": self._config_status() if "admin" in client.principal.scopes else None,
         }
 
-    def _alerts(self, view: View) -> list[dict[str, Any]]:
+    def _alerts(self, view: View, is_admin: bool) -> list[dict[str, Any]]:
+        """The names of keys are the business of who may change them."""
         return [
-            {"alert": name, "server": server, "text": text}
-            for (name, server), text in self.alerts.firing.items()
-            if server is None or view.admits_server(server)
+            {"alert": held.name, "server": held.server, "text": text}
+            for held, text in self.alerts.firing.items()
+            if (held.server is None or view.admits_server(held.server)) and (held.key is None or is_admin)
         ]
 
     def _memory_status(self) -> dict[str, Any]:
@@ -518,7 +519,8 @@ class App:
     def reading(self) -> Reading:
         """What metrics and alerts know of this moment."""
         in_flight = self.endpoint.in_flight.count
-        return views.reading(self.gateway, self.sessions.clients, in_flight, self.cache.stats(), self.calls)
+        now = views.reading(self.gateway, self.sessions.clients, in_flight, self.cache.stats(), self.calls)
+        return replace(now, endings=(*self.logins.endings(), *self.access.endings()))
 
     def _health(self, call: Call) -> Mapping[str, Any]:
         summary = views.status(self.gateway, self.gateway.showcase.view(call.client))

@@ -231,7 +231,7 @@ def keeping(config: Config) -> Keeping:
 def alert_rules(config: Config) -> AlertRules:
     """When somebody is told."""
     alerts = config.observability.alerts
-    return AlertRules(alerts.error_rate, alerts.window, alerts.latency, alerts.memory)
+    return AlertRules(alerts.error_rate, alerts.window, alerts.latency, alerts.memory, alerts.expiry)
 
 
 def webhook_url(config: Config) -> str | None:

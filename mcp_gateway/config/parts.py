@@ -258,6 +258,10 @@ class Alerts(Section):
     memory: OrOff[Bytes] = Field(
         default=None, description="Resident memory of the gateway, in bytes; off: not watched."
     )
+    expiry: OrOff[Seconds] = Field(
+        default=3 * 86_400.0,
+        description="How long before its end a login or an API key is told of, `3d` in seconds; off: never.",
+    )
 
 
 class Observability(Section):
