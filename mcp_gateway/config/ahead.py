@@ -15,7 +15,6 @@ from mcp_gateway.config.model import Config
 from mcp_gateway.errors import BadConfig
 
 REFUSED: Final[tuple[tuple[str, Callable[[Config], bool]], ...]] = (
-    ("security.require_pinned", lambda config: config.security.require_pinned),
     ("tools.execute.runner: unsafe-none", lambda config: config.tools.execute.runner == "unsafe-none"),
     ("cluster", lambda config: config.cluster.redis is not None),
 )

@@ -279,7 +279,9 @@ class Observability(Section):
 class Security(Section):
     """Checks on what upstreams are and say."""
 
-    require_pinned: Bool = Field(default=False, description="Refuse `npx -y NAME` and `uvx NAME` without a version.")
+    require_pinned: Bool = Field(
+        default=False, description="Leave out servers whose command fetches any version, as `npx -y NAME` does."
+    )
     clean_texts: Bool = Field(
         default=True, description="Strip invisible and control characters from names and descriptions."
     )

@@ -31,7 +31,6 @@ def test_a_file_of_defaults_is_neither_refused_nor_remarked_on(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("text", "path"),
     [
-        ("security: {require_pinned: true}", "security.require_pinned"),
         ("tools: {execute: {runner: unsafe-none}}", "tools.execute.runner: unsafe-none"),
         ("cluster: {redis: 'redis://127.0.0.1'}", "cluster"),
     ],

@@ -66,6 +66,10 @@ REQUIREMENTS: Final = {
         "one trace from the door to the upstream; no member is added to params that hold none",
         "https://www.w3.org/TR/trace-context/; SEP-414",
     ),
+    "pinned-commands": (
+        "a command that does not say which version it fetches is not run where the file forbids it",
+        "security facts, R-SUP-1",
+    ),
     "spans": (
         "a call is a span at the collector, between the caller's and the upstream's; a collector holds no call up",
         "ours: issue 5; https://www.w3.org/TR/trace-context/, section 3.4",
