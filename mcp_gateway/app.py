@@ -77,11 +77,11 @@ from mcp_gateway.wiring import (
     check_profile,
     container,
     definitions,
-    digests,
     embedding_name,
     http_rules,
     keeping,
     kept_answers,
+    kept_arguments,
     memory_reading,
     model_settings,
     policy,
@@ -175,7 +175,7 @@ class App:
         self.spans = spans(config, environ)
         self._policy = policy(config)
         self._audit = Audit(self.events, self._redactor.clean, lambda: self._policy)
-        self._audit.digests = digests(config)
+        self._audit.arguments = kept_arguments(config)
         self.calls = Calls(AuditFile(state / "audit", key), keeping(config))
         self.memory = MemoryWatch(memory_reading)
         self._limits = LimitsMiddleware(call_limits(config))
@@ -394,7 +394,7 @@ class App:
         self.config = config
         self._policy = policy(config)
         self.calls.keeping = keeping(config)
-        self._audit.digests = digests(config)
+        self._audit.arguments = kept_arguments(config)
         self._definitions = defined
         self._configure_functions()
         self.upstreams.apply(defined)

@@ -24,6 +24,7 @@ from mcp_gateway.downstream.server import Transport
 from mcp_gateway.downstream.websocket import SocketRules
 from mcp_gateway.errors import BadConfig
 from mcp_gateway.llm import Settings
+from mcp_gateway.middleware.audit import Arguments
 from mcp_gateway.middleware.cache_rules import Caching
 from mcp_gateway.middleware.limits import CallLimits, ServerRates
 from mcp_gateway.observe.alerts import AlertRules
@@ -256,9 +257,9 @@ def spans(config: Config, environ: Mapping[str, str]) -> Spans | None:
     return Spans(collector, __version__, environ)
 
 
-def digests(config: Config) -> bool:
-    """Whether a call's arguments leave a digest."""
-    return config.observability.calls.arguments != "off"
+def kept_arguments(config: Config) -> Arguments:
+    """What is told of a call's arguments."""
+    return Arguments(config.observability.calls.arguments)
 
 
 def policy(config: Config) -> str:

@@ -47,8 +47,6 @@ def notes(config: Config) -> tuple[str, ...]:
     ignored = [path for path in IGNORED if _is_set(config, path)]
     if config.cache.backend == "redis":
         ignored.append("cache.backend: redis")
-    if config.observability.calls.arguments == "full":
-        ignored.append("observability.calls.arguments: full")
     return tuple(f"{config.path.name}: {path}: read, but without effect in this version" for path in ignored)
 
 

@@ -240,7 +240,8 @@ class CallLog(Section):
         default=7 * 86_400.0, description="How long calls are recorded, `7d` in seconds; off: not at all."
     )
     arguments: Literal["off", "redacted", "full"] = Field(
-        default="redacted", description="What is kept of arguments; redacted: a digest."
+        default="redacted",
+        description="What is kept of arguments; redacted: a digest, full: up to 4 KiB, without secrets.",
     )
 
 

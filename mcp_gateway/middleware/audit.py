@@ -1,7 +1,7 @@
 """Tells of every call: who made it, what it is about, how it went and how long it took.
 
 A call goes through unchanged; a `CallStarted` and, whatever its end, a `CallEnded` are published. Of the arguments
-there is a digest, never the arguments; the texts of strangers are cut, and cleaned of secrets.
+there is a digest, unless the configuration wants more or less; the texts of strangers are cut, and cleaned of secrets.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from hashlib import sha256
 from typing import Any, Final
 
@@ -20,14 +21,25 @@ from mcp_gateway.catalog import Kind
 from mcp_gateway.errors import GatewayError, Overloaded, RateLimited, RpcError
 from mcp_gateway.events import CANCELLED, OK, TOOL_ERROR, UPSTREAM_ERROR, CallEnded, CallStarted, Events
 from mcp_gateway.middleware import Next
-from mcp_gateway.observe.text import visible
+from mcp_gateway.observe.text import visible, visible_json
 from mcp_gateway.revisions import CALLS
 from mcp_gateway.wire import Malformed, Raw, fields, loads
 
 MAX_TEXT: Final = 200
 """Characters kept of a text that is not ours (our choice)."""
 
+MAX_ARGUMENTS_BYTES: Final = 4096
+"""Longer arguments leave a digest in any case: 10,000 calls may wait for the disk (our choice)."""
+
 _MAYBE_ERROR = re.compile(rb'"isError"\s*:\s*true')
+
+
+class Arguments(StrEnum):
+    """What is told of a call's arguments: nothing, a digest, or themselves without secrets."""
+
+    OFF = "off"
+    REDACTED = "redacted"
+    FULL = "full"
 
 
 class Audit:
@@ -38,8 +50,7 @@ class Audit:
         self._events = events
         self._clean = clean
         self._policy = policy
-        self.digests = True
-        """Whether the arguments leave a digest."""
+        self.arguments = Arguments.REDACTED
 
     async def __call__(self, call: Call, next: Next) -> Raw:
         started, began_s = self._started(call), time.perf_counter()
@@ -77,9 +88,15 @@ class Audit:
             method=call.method if call.method in CALLS else self._text(call.method) or "",
             server=call.route.server if call.route else None,
             tool=self._subject(call),
-            arguments=digest(call.params.get("arguments")) if self.digests else None,
+            arguments=self._told(call.params.get("arguments")),
             policy=self._policy(),
         )
+
+    def _told(self, arguments: Any) -> str | None:
+        if self.arguments is Arguments.OFF:
+            return None
+        text = given(arguments) if self.arguments is Arguments.FULL else None
+        return digest(arguments) if text is None else visible_json(self._clean(text))
 
     def _subject(self, call: Call) -> str | None:
         """The upstream's own name of a tool or prompt, a resource's URI; for what led nowhere, what was asked for."""
@@ -137,6 +154,17 @@ def digest(arguments: Any) -> str | None:
         return None
     try:
         return "sha256:" + sha256(canonical(arguments)).hexdigest()
+    except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
+        return None
+
+
+def given(arguments: Any) -> str | None:
+    """The arguments as JSON with sorted members; None where there are none, or too many to be kept."""
+    if arguments is None:
+        return None
+    try:
+        text = bytes(canonical(arguments))
+        return text.decode() if len(text) <= MAX_ARGUMENTS_BYTES else None
     except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
         return None
 

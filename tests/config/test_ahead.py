@@ -43,7 +43,6 @@ def test_protection_that_is_not_there_is_refused(tmp_path: Path, text: str, path
 @pytest.mark.parametrize(
     ("text", "path"),
     [
-        ("observability: {calls: {arguments: full}}", "observability.calls.arguments: full"),
         ("cache: {backend: redis}", "cache.backend: redis"),
     ],
 )

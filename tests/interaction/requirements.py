@@ -61,7 +61,10 @@ REQUIREMENTS: Final = {
     "logging-apart": ("each session has a level of its own", "ours"),
     "metrics": ("figures for Prometheus, behind the guard, with names of ours only", "ours: security facts, R-CAP-1"),
     "alerts": ("a webhook is told once when something begins and once when it ends", "ours: issue 5"),
-    "record": ("every call of a name is recorded, without its arguments", "ours: security facts, A7"),
+    "record": (
+        "every call of a name is recorded, with no more of its arguments than the file asks for",
+        "ours: security facts, A7",
+    ),
     "trace": (
         "one trace from the door to the upstream; no member is added to params that hold none",
         "https://www.w3.org/TR/trace-context/; SEP-414",
