@@ -103,6 +103,7 @@ def definitions(config: Config, environ: Mapping[str, str], choose: Choose, auth
             choose=choose,
             authorize=authorize,
             caps=caps(config),
+            private_networks=config.security.private_networks,
             skipped=config.skipped.get(name),
         )
         for name, server in config.servers.items()

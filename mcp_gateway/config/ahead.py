@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from pydantic import BaseModel
-
 from mcp_gateway.config.model import Config
 from mcp_gateway.errors import BadConfig
 
@@ -19,8 +17,6 @@ REFUSED: Final[tuple[tuple[str, Callable[[Config], bool]], ...]] = (
     ("cluster", lambda config: config.cluster.redis is not None),
 )
 """Path -> whether the file asks for protection, or for a shape of service, that is not there yet."""
-
-IGNORED: Final = ("security.private_networks",)
 
 
 def refusals(config: Config) -> tuple[str, ...]:
@@ -44,18 +40,5 @@ def told(config: Config) -> tuple[str, ...]:
 
 def notes(config: Config) -> tuple[str, ...]:
     """A line for each setting that is read and has no effect yet."""
-    ignored = [path for path in IGNORED if _is_set(config, path)]
-    if config.cache.backend == "redis":
-        ignored.append("cache.backend: redis")
+    ignored = ["cache.backend: redis"] if config.cache.backend == "redis" else []
     return tuple(f"{config.path.name}: {path}: read, but without effect in this version" for path in ignored)
-
-
-def _is_set(config: Config, path: str) -> bool:
-    section: BaseModel = config
-    for key in path.split("."):
-        if key not in section.model_fields_set:
-            return False
-        value = getattr(section, key)
-        if isinstance(value, BaseModel):
-            section = value
-    return True

@@ -12,6 +12,7 @@ from mcp_gateway.config.values import (
     Bool,
     Bytes,
     Count,
+    Network,
     LocalPath,
     OrOff,
     Seconds,
@@ -289,8 +290,9 @@ class Security(Section):
     max_description: Bytes = Field(default=4096, ge=256, description="Longest description passed on, in bytes.")
     max_schema: Bytes = Field(default=65_536, ge=1024, description="Largest schema passed on, in bytes.")
     max_tools: Count = Field(default=1000, description="Tools taken from one server.")
-    private_networks: tuple[str, ...] = Field(
-        default=(), description="Private networks that built-in fetches may reach."
+    private_networks: tuple[Network, ...] = Field(
+        default=(),
+        description="Private networks, `10.0.0.0/8`, where upstreams may say that their authorization servers are.",
     )
 
 

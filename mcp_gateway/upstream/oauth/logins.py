@@ -48,7 +48,7 @@ class Logins:
         made = self._made.get(server)
         if made is None or made[:2] != (url, settings):
             store = TokenStore(self._folder, self._environ, server, url)
-            wire = AuthorizationWire(server, url, self._environ)
+            wire = AuthorizationWire(server, url, self._environ, settings)
             credential = Credential(server, url, settings, store=store, wire=wire, start=self._start, told=self._told)
             made = self._made[server] = url, settings, credential
         return made[2]
