@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from mcp_gateway.config import Config
 from mcp_gateway.downstream.auth import Authentication
-from mcp_gateway.downstream.server import is_loopback
 from mcp_gateway.errors import BadConfig
 from mcp_gateway.observe.reading import Ending
+from mcp_gateway.security.addresses import is_loopback
 from mcp_gateway.security.key_store import KEYS_FILE, KeyRing, KeyStore
 from mcp_gateway.security.keys import ApiKey
 from mcp_gateway.wiring import api_keys
@@ -47,13 +47,16 @@ class Access:
             tokens=tokens,
         )
 
-    def configure(self, config: Config) -> None:
-        """Take over changed keys. Raises BadConfig; nothing has changed then."""
+    def prepare(self, config: Config) -> Callable[[], None]:
+        """What takes over changed keys, once it is called. Raises BadConfig."""
         keys = api_keys(config)
         if self._is_exposed and config.auth.required is False:
             raise BadConfig(f"{config.path.name}: auth.required: others can reach the door; false takes its lock away")
-        self._configured = keys
-        self._auth = config.auth
+
+        def take_over() -> None:
+            self._configured, self._auth = keys, config.auth
+
+        return take_over
 
     def check_start(self) -> None:
         """Raises BadConfig where a proxy would let others in and nobody is asked who it is."""

@@ -5,6 +5,7 @@ The branches answer one question: what can the caller do?
     GatewayError
     ├── CallerError                 correct the request
     │   ├── InvalidParams             invalid_params
+    │   │   └── InvalidRequestState     invalid_request_state
     │   ├── UnknownName               unknown_name (a refused name looks the same)
     │   ├── UnknownMethod             unknown_method
     │   ├── Unauthorized              unauthorized
@@ -75,6 +76,7 @@ class Translation:
 
 CODES: Mapping[str, Translation] = {
     "invalid_params": Translation(INVALID_PARAMS, 400, 65),
+    "invalid_request_state": Translation(INVALID_PARAMS, 400, 65),
     "unknown_name": Translation(INVALID_PARAMS, 404, 66),
     "unknown_method": Translation(METHOD_NOT_FOUND, 404, 2),
     "unauthorized": Translation(INVALID_REQUEST, 401, 3),
@@ -140,6 +142,15 @@ class CallerError(GatewayError):
 
 class InvalidParams(CallerError):
     """The request does not have the shape its method needs."""
+
+
+class InvalidRequestState(InvalidParams):
+    """No call waits for this `requestState`; why not is never told (2026-07-28, basic/patterns/mrtr)."""
+
+    code = "invalid_request_state"
+
+    def __init__(self) -> None:
+        super().__init__("Invalid or expired requestState")
 
 
 class UnknownName(CallerError):
@@ -387,6 +398,15 @@ class RpcError(Exception):
         if not isinstance(decoded.get("message"), str):
             decoded["message"] = ""
         return decoded
+
+    @property
+    def told(self) -> bytes:
+        """What a client is sent: the bytes as they came, or `error` encoded where they are no error object."""
+        error = self.error
+        try:
+            return self.raw if json.loads(self.raw) == error else json.dumps(error, ensure_ascii=False).encode()
+        except (ValueError, RecursionError):
+            return json.dumps(error).encode()
 
 
 def to_rpc(error: GatewayError) -> dict[str, Any]:

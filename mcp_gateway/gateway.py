@@ -19,12 +19,22 @@ from mcp_gateway.builtin.finder import FINDERS
 from mcp_gateway.call import QUIET, Call, Client, Sink
 from mcp_gateway.catalog import Catalog, Kind, Route, upstream_params
 from mcp_gateway.directory import Directory, Judge, Surface
-from mcp_gateway.errors import CallerError, GatewayError, Overloaded, RateLimited, UnknownName, to_tool_result
+from mcp_gateway.errors import (
+    CallerError,
+    GatewayError,
+    InvalidRequestState,
+    Overloaded,
+    RateLimited,
+    UnknownName,
+    to_tool_result,
+)
 from mcp_gateway.events import Events
 from mcp_gateway.log_levels import LogLevels
 from mcp_gateway.middleware import Middleware, chain
 from mcp_gateway.observe.trace import at_work
+from mcp_gateway.parked_calls import ParkedCalls
 from mcp_gateway.resolution import Resolution, text_of
+from mcp_gateway.revisions import is_modern
 from mcp_gateway.security.policy import check_scope
 from mcp_gateway.showcase import Showcase
 from mcp_gateway.subscriptions import Subscriptions
@@ -70,6 +80,7 @@ class Gateway:
         self._resolution = Resolution(self._directory, self.showcase, upstreams)
         self._subscriptions = Subscriptions(upstreams)
         self._log_levels = LogLevels(upstreams)
+        self.parked = ParkedCalls()
         self._vendor = Vendor(upstreams, self.showcase, events)
         self._walk = chain(middleware, self._deliver)
         self._refused = refused
@@ -86,6 +97,7 @@ class Gateway:
             Forbidden: the caller's scopes do not cover the method, whatever it names.
             UnknownName: no such name, or not for this caller.
             InvalidParams: the params lack what the method needs.
+            InvalidRequestState: no call waits for the answers that this one brings.
             UnknownMethod: nobody serves the method.
             Overloaded: the gateway is near a limit of its own.
             RateLimited: the caller asks too often, or for too much at once.
@@ -103,7 +115,7 @@ class Gateway:
         try:
             call.route = await self._aimed(call)
             return await self._walk(call)
-        except (UnknownName, Overloaded, RateLimited):
+        except (InvalidRequestState, UnknownName, Overloaded, RateLimited):
             raise
         except GatewayError as failure:
             is_about_the_name = call.route is None and isinstance(failure, CallerError)
@@ -143,12 +155,33 @@ class Gateway:
 
     async def _relay(self, call: Call, route: Route, server: str) -> Raw:
         call.params = upstream_params(call.method, call.params, route)
+        if bridge.resumes(call, self._is_modern(server)):
+            raw = await self.parked.resume(call)
+        else:
+            raw = await self._call(call, route, server)
+        return self._resolution.owned(server, call.method, raw)
+
+    async def _call(self, call: Call, route: Route, server: str) -> Raw:
         agent = self.upstreams.agent_for(server, call.client)
         tool = route.name if route.kind is Kind.TOOL else ""
-        raw = await agent.call(
-            lambda link, sink: bridge.relay(link, call, sink), call.sink, deadline_s=call.deadline_s, tool=tool
-        )
-        return self._resolution.owned(server, call.method, raw)
+        parks = bridge.parks(call, self._is_modern(server))
+
+        async def work(sink: Sink) -> Raw:
+            return await agent.call(
+                lambda link, way_back: bridge.relay(link, call, way_back),
+                sink,
+                deadline_s=call.deadline_s,
+                tool=tool,
+                counts_questions=not parks,
+            )
+
+        return await (self.parked.call(call, work) if parks else work(call.sink))
+
+    def _is_modern(self, server: str) -> bool:
+        """By the handshake; before the first one, by what is known from an earlier process."""
+        session, offer = self.upstreams.agent(server).session, self.upstreams.offers.get(server)
+        revision = session.revision if session is not None else offer.revision if offer is not None else None
+        return revision is not None and is_modern(revision)
 
     async def _subscription(self, call: Call, route: Route, server: str) -> Raw:
         change = (
@@ -221,5 +254,6 @@ class Gateway:
         """Announce changes of the catalog, and tell upstreams what nobody waits for, until cancelled."""
         async with anyio.create_task_group() as group:
             group.start_soon(self._subscriptions.run)
+            group.start_soon(self.parked.run)
             group.start_soon(self._log_levels.run)
             group.start_soon(self._directory.run)

@@ -35,6 +35,9 @@ URL_ELICITATION_REQUIRED: Final = -32042
 NAMED_BY: Final = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 """Method -> the param that `Mcp-Name` repeats (2026-07-28, streamable-http; SEP-2243)."""
 
+ASKING: Final = frozenset(NAMED_BY)
+"""Methods whose modern result may be `input_required` (2026-07-28, basic/patterns/mrtr)."""
+
 CACHEABLE: Final = frozenset(
     {"server/discover", "tools/list", "prompts/list", "resources/list", "resources/templates/list", "resources/read"}
 )

@@ -24,7 +24,7 @@ from mcp_gateway.downstream.server import Transport
 from mcp_gateway.downstream.websocket import SocketRules
 from mcp_gateway.errors import BadConfig
 from mcp_gateway.llm import Settings
-from mcp_gateway.middleware.audit import Arguments
+from mcp_gateway.middleware.audit import Arguments, AuditRules
 from mcp_gateway.middleware.cache_rules import Caching
 from mcp_gateway.middleware.limits import CallLimits, ServerRates
 from mcp_gateway.observe.alerts import AlertRules
@@ -258,12 +258,12 @@ def spans(config: Config, environ: Mapping[str, str]) -> Spans | None:
     return Spans(collector, __version__, environ)
 
 
-def kept_arguments(config: Config) -> Arguments:
-    """What is told of a call's arguments."""
-    return Arguments(config.observability.calls.arguments)
+def audit_rules(config: Config) -> AuditRules:
+    """What the record of calls says besides the calls."""
+    return AuditRules(_policy(config), Arguments(config.observability.calls.arguments))
 
 
-def policy(config: Config) -> str:
+def _policy(config: Config) -> str:
     """What names this configuration in the record of calls: the start of the file's digest, 12 hexadecimal digits."""
     try:
         return hashlib.sha256(config.path.read_bytes()).hexdigest()[:12]

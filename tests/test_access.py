@@ -165,8 +165,8 @@ async def test_a_reload_does_not_take_the_lock_from_a_door_that_others_reach(tmp
     async with signing(tmp_path) as (home, http):
         home.app.access.host = "0.0.0.0"
         write_config(tmp_path, {"mcpServers": {}, "auth": {"required": False}})
-        assert not home.app.reload()
-        assert "auth.required" in (home.app.reload_error or "")
+        assert not home.app.reloading.reload()
+        assert "auth.required" in (home.app.reloading.error or "")
         assert (await http.get("/api/v1/tools")).status_code == 401
 
 

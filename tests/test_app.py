@@ -240,7 +240,7 @@ def test_builtins_are_switched_by_a_reload(tmp_path: Path) -> None:
 def test_the_log_level_is_changed_by_a_reload(tmp_path: Path) -> None:
     with Gateway(tmp_path, config() | {"observability": {"log": {"level": "error"}}}) as gateway:
         write_config(tmp_path, config() | {"observability": {"log": {"level": "info", "format": "text"}}})
-        wait_until(gateway, lambda: "INFO    mcp_gateway.app app.reloaded servers=0" in gateway.log)
+        wait_until(gateway, lambda: "INFO    mcp_gateway.reloading app.reloaded servers=0" in gateway.log)
 
 
 # -- what is offered ---------------------------------------------------------------------------------------------------

@@ -160,7 +160,7 @@ async def test_a_changed_entry_of_the_server_keeps_subscriptions_and_level(home:
     config = json.loads(home.app.config.path.read_text())
     config["mcpServers"]["up"]["timeout"] = 21
     home.app.config.path.write_text(json.dumps(config))
-    assert home.app.reload()
+    assert home.app.reloading.reload()
 
     await until(lambda: far.subscribed == {STATIC} and far.levels == ["debug", "debug"])  # shared and own
     assert gateway.subscribers("up", STATIC) == (STATIC, frozenset("a"))

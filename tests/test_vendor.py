@@ -44,5 +44,5 @@ async def test_a_vendors_method_moves_on_when_its_server_is_gone(tmp_path: Path)
             assert loads(await app.gateway.route(call))["shout"] == "HEY"
             servers["one"]["disabled"] = True
             app.config.path.write_text(json.dumps({"mcpServers": servers, "reload": {"watch": False}}))
-            assert app.reload()
+            assert app.reloading.reload()
             assert loads(await app.gateway.route(call))["shout"] == "HEY"

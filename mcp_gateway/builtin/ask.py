@@ -17,12 +17,11 @@ from pydantic import Field, model_validator
 
 from mcp_gateway.builtin.ask_progress import AskProgress
 from mcp_gateway.builtin.functions import Arguments, Builtin, Context, NeedsInput, Result, builtin
-from mcp_gateway.builtin.parking import Parking
 from mcp_gateway.builtin.services import Services
 from mcp_gateway.call import Call
 from mcp_gateway.catalog import Kind
 from mcp_gateway.config.parts import AskTool
-from mcp_gateway.errors import InvalidParams, RpcError
+from mcp_gateway.errors import RpcError
 from mcp_gateway.llm.bounds import Approval, Bounds, Confirm, StopReason
 from mcp_gateway.llm.confirmation import CONFIRM_KEY, METHOD, approvals, form
 from mcp_gateway.llm.lookup import looked_up
@@ -36,6 +35,7 @@ from mcp_gateway.llm.service import LLMService, Mode
 from mcp_gateway.llm.state import AskState, begin
 from mcp_gateway.llm.toolbox import EXECUTE, Choice, toolbox, usable
 from mcp_gateway.llm.trace import ASK_MARK, Trace
+from mcp_gateway.parking import Parking, state_of, subject_of
 from mcp_gateway.wire import Malformed, encode, loads
 
 ANSWER_SHARE: Final = 0.6
@@ -137,7 +137,7 @@ class _Asked:
         self._may_execute = EXECUTE in arguments.tools and EXECUTE in call.principal.scopes
 
     async def answer(self) -> AskResult:
-        """Raises InvalidParams, and NeedsInput where a person has to be asked in between two requests."""
+        """Raises InvalidParams (InvalidRequestState), and NeedsInput where a person is asked between two requests."""
         service, search = self._service(), self._searcher()
         try:
             if service.mode is Mode.RETRIEVAL:
@@ -214,12 +214,9 @@ class _Asked:
             approved = await self._person(outcome)
 
     async def _state(self) -> tuple[AskState, dict[str, bool] | None]:
-        """A new ask, or the one that this request answers a question of."""
-        id = _plain(self._call.params.get("requestState"))
-        if isinstance(id, str):
-            state = self._parking.take(id, self._call.principal.id)
-            if state is None:
-                raise InvalidParams("ask: this question is not waiting any more; ask it again")
+        """A new ask, or the one that this request answers a question of. Raises InvalidRequestState."""
+        if (text := state_of(self._call.params)) is not None:
+            state = self._parking.take(text, self._call.principal.id, self._subject())
             responses = _plain(self._call.params.get("inputResponses"))
             answered = responses.get(_FORM) if isinstance(responses, dict) else None
             return state, approvals(answered, state.waiting())
@@ -229,8 +226,11 @@ class _Asked:
         return begin(conversation, box, last_question(conversation), trace), None
 
     def _parked(self, state: AskState, question: Question) -> NeedsInput:
-        id = self._parking.park(self._call.principal.id, state)
-        return NeedsInput({_FORM: {"method": METHOD, "params": {"mode": "form", **form(question.calls)}}}, id)
+        text = self._parking.park(self._call.principal.id, self._subject(), state)
+        return NeedsInput({_FORM: {"method": METHOD, "params": {"mode": "form", **form(question.calls)}}}, text)
+
+    def _subject(self) -> bytes:
+        return subject_of(self._call.method, ("ask",), self._call.params.get("arguments"))
 
     async def _person(self, question: Question) -> dict[str, bool]:
         """What the person allows; saying no, nothing, or nothing in time allows nothing."""

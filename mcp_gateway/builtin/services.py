@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mcp_gateway.builtin.catalog_search import CatalogSearch
-from mcp_gateway.builtin.parking import Parking
 from mcp_gateway.call import Call, Sink
 from mcp_gateway.catalog import Allowed, Catalog
 from mcp_gateway.config.parts import Llm
 from mcp_gateway.errors import UnknownName
 from mcp_gateway.llm.retrieval import RetrievalService
 from mcp_gateway.llm.service import LLMService
+from mcp_gateway.parking import Parking
 from mcp_gateway.sandbox.choice import SandboxChoice
 from mcp_gateway.wire import Raw
 

@@ -56,14 +56,16 @@ class Local:
 
     async def tool(self, name: str) -> Mapping[str, Any] | None:
         """Waits only as long as the tool is unknown: a sick server delays no other."""
-        await self._app.known(name, SETTLE_WITHIN_S)
+        await self._app.command_line.known(name, SETTLE_WITHIN_S)
         return named(name, views.tools(self._app.gateway, WHOLE))
 
     async def call(
         self, tool: str, arguments: Mapping[str, Any], timeout_s: float | None, follow: Follow | None = None
     ) -> dict[str, Any]:
         try:
-            return await self._app.call_tool(tool, arguments, timeout_s, Followed(follow) if follow else QUIET)
+            return await self._app.command_line.call_tool(
+                tool, arguments, timeout_s, Followed(follow) if follow else QUIET
+            )
         except RpcError as refused:
             raise Refused("upstream_error", refused.error["message"]) from None
         except UnknownName:
@@ -80,11 +82,11 @@ class Local:
             is_known = unless_known and name in self._app.upstreams.offers
             return not is_known and server in (None, name)
 
-        await self._app.tried(PATIENCE_S, concerned)
-        if waiting := self._app.trying(concerned):
+        await self._app.command_line.tried(PATIENCE_S, concerned)
+        if waiting := self._app.command_line.trying(concerned):
             self._tell(f"note: waiting for {', '.join(waiting)}")
-            await self._app.tried(SETTLE_WITHIN_S - PATIENCE_S, concerned)
-        for name in self._app.trying(concerned):
+            await self._app.command_line.tried(SETTLE_WITHIN_S - PATIENCE_S, concerned)
+        for name in self._app.command_line.trying(concerned):
             self._tell(f"note: {name} has not answered yet; what it offers may be missing here")
         self._tell_failures(concerned)
 

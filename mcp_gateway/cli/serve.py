@@ -50,15 +50,21 @@ def serve(
 
 
 async def _stdio(config: Config, level: str | None, profile: str | None, expose: str | None) -> None:
-    await _app(config, level, profile, expose).serve_stdio()
+    app = _app(config, level, profile, expose)
+    from mcp_gateway.serving import serve_stdio
+
+    await serve_stdio(app)
 
 
 async def _http(
     config: Config, level: str | None, profile: str | None, expose: str | None, host: str | None, port: int | None
 ) -> None:
     app = _app(config, level, profile, expose)
+    from mcp_gateway.serving import serve_http
+
     settings = config.server
-    await app.serve_http(
+    await serve_http(
+        app,
         host or settings.host,
         settings.port if port is None else port,
         lambda url: note(f"listening on {url}{settings.base_path}/mcp"),

@@ -176,6 +176,9 @@ class Limits(Section):
         default=16 * 1024**2, ge=1024, description="Largest message of an upstream, in bytes: `16MiB`."
     )
     max_sessions: Count = Field(default=1000, description="Sessions open at once, over all doors.")
+    answer_within: Seconds = Field(
+        default=600.0, gt=0, description="How long a call waits for answers that its client brings with a new request."
+    )
 
     @model_validator(mode="after")
     def burst_needs_a_rate(self) -> Self:

@@ -13,7 +13,8 @@ from mcp_gateway.config.interpolate import Finding, Interpolator
 from mcp_gateway.config.problems import Line, Report
 from mcp_gateway.config.roots import Named
 from mcp_gateway.config.servers import KINDS, KNOWN_KEYS, Server, StdioServer
-from mcp_gateway.config.spelling import REMOTE_KEYS, respell, settle
+from mcp_gateway.config.settling import REMOTE_KEYS, settle
+from mcp_gateway.config.spelling import respell
 from mcp_gateway.config.tree import Entry, Leaf, Table
 
 

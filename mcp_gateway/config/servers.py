@@ -1,6 +1,6 @@
 """One configured upstream: a stdio child, a Streamable HTTP server or a legacy HTTP+SSE server.
 
-The entry arrives in our own spelling (`spelling` sees to that) and leaves as one of
+The entry arrives in our own spelling (`spelling` and `settling` see to that) and leaves as one of
 three frozen classes told apart by `type`. Values in `env` and `headers` are secrets.
 """
 

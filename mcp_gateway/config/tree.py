@@ -91,6 +91,11 @@ class Table:
 Node = Leaf | Items | Table
 
 
+def made(key: str, value: Node, mark: Mark) -> Entry:
+    """An entry that the file does not have."""
+    return Entry(key, mark, value, "")
+
+
 def plain(node: Node) -> Any:
     """The bare value: text, lists and dicts. A key whose value is null counts as not written."""
     match node:

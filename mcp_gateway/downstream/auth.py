@@ -88,16 +88,20 @@ class Authentication:
         if self._signatures is not None and "signature-input" in headers:
             return await self._signed(self._signatures(), scope, receive, max_body_bytes)
         presented = _presented(headers)
-        if len(presented) == 1 and (principal := await self._known(presented[0], scope)) is not None:
-            return principal, receive
-        if presented:
-            self._failed(scope)
-        raise Unauthorized(REFUSED)
+        try:
+            if len(presented) == 1 and (principal := await self._known(presented[0])) is not None:
+                return principal, receive
+            raise Unauthorized(REFUSED)
+        except Unauthorized:
+            if presented:
+                self._failed(scope)
+            raise
 
     async def renewed(self, scope: Scope, admitted: Principal) -> Principal:
         """Who it is now that was admitted when a connection was opened which is still open.
 
-        A signature counts once, so it is its key that is looked at. Raises Unauthorized, RateLimited, BadConfig.
+        A signature counts once, so it is its key that is looked at. Nothing here counts as a guess.
+        Raises Unauthorized, BadConfig.
         """
         if not self._required():
             if admitted != LOCAL:
@@ -109,22 +113,19 @@ class Authentication:
             principal = None if key is None else key.principal
         else:
             presented = _presented(headers)
-            principal = await self._known(presented[0], scope) if len(presented) == 1 else None
+            principal = await self._known(presented[0]) if len(presented) == 1 else None
         if principal is None:
             raise Unauthorized(REFUSED)
         return principal
 
-    async def _known(self, credential: str, scope: Scope) -> Principal | None:
+    async def _known(self, credential: str) -> Principal | None:
+        """Raises Unauthorized: a token that is none, or none any more; BadConfig."""
         if self.local_token is not None and hmac.compare_digest(credential.encode(), self.local_token.encode()):
             return LOCAL
         if self._signed_only():
             return None
         if self._tokens is not None and credential.count(".") == 2 and not credential.startswith(PREFIX):
-            try:
-                return await self._tokens.principal(credential)
-            except Unauthorized:
-                self._failed(scope)
-                raise
+            return await self._tokens.principal(credential)
         key = self._ring.find(credential)
         return None if key is None else key.principal
 

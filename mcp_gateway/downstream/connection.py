@@ -7,7 +7,6 @@ and a flood; what it asked for and does not take does. A socket that closes take
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
@@ -15,7 +14,6 @@ from typing import Final
 import anyio
 import anyio.abc
 from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
-from starlette.types import Scope
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from mcp_gateway.call import Client
@@ -35,11 +33,11 @@ from mcp_gateway.downstream.frames import (
 from mcp_gateway.downstream.inflight import InFlight
 from mcp_gateway.downstream.outbox import Outbox, OutboxFull
 from mcp_gateway.downstream.socket_call import SocketCall
+from mcp_gateway.downstream.standing import RENEWED_EVERY_S, Renew
 from mcp_gateway.downstream.topics import Subscriptions
 from mcp_gateway.errors import Busy, Cancelled, GatewayError, InvalidParams, RateLimited, SlowConsumer
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.security.policy import check_scope
-from mcp_gateway.security.principal import Principal
 from mcp_gateway.wire import RequestId, encode
 
 logger = logging.getLogger(__name__)
@@ -53,9 +51,6 @@ SAYING_WHY_S: Final = 1.0
 
 MAX_REFUSED: Final = 1000
 """Frames in a row above the rate, after which a client is not answered any more (our choice)."""
-
-Renew = Callable[[Scope, Principal], Awaitable[Principal]]
-"""Who it is now that was admitted with a handshake. Raises GatewayError when nobody is any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +111,7 @@ class Connection:
             async with anyio.create_task_group() as self._tasks:
                 self._tasks.start_soon(self._write)
                 self._tasks.start_soon(self._announce)
+                self._tasks.start_soon(self._watch)
                 await self._read()
                 self._tasks.cancel_scope.cancel()
         finally:
@@ -157,6 +153,11 @@ class Connection:
             if (told := self._subscriptions.take()) is not None:
                 id, data = told
                 await self._outbox.put(data_frame(id, "event", data))
+
+    async def _watch(self) -> None:
+        while True:
+            await anyio.sleep(RENEWED_EVERY_S)
+            await self._renew()
 
     def _close_slow(self) -> None:
         logger.info("websocket.slow_consumer principal=%s", self._client.principal.id)
@@ -245,7 +246,7 @@ class Connection:
                 self._close_slow()
 
     async def _renew(self) -> None:
-        """A key that was revoked or changed since the handshake: it has its effect on the next call and event."""
+        """A key that was revoked or changed since the handshake: it counts before each call and event, else soon."""
         try:
             principal = await self._renewed(self._websocket.scope, self._client.principal)
         except GatewayError as refusal:

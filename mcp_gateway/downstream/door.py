@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 HTTP: Final = "http"
 SSE: Final = "sse"
+STDIO: Final = "stdio"
 
 _KEY: Final = "mcp_gateway.door"
 
@@ -26,12 +27,17 @@ class Door:
         self._name = name
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope = {**scope, _KEY: self._name}
+        scope = marked(scope, self._name)
         before = _serving.set(scope)
         try:
             await self._app(scope, receive, send)
         finally:
             _serving.reset(before)
+
+
+def marked(scope: Scope, name: str) -> Scope:
+    """A copy of the scope that says which door."""
+    return {**scope, _KEY: name}
 
 
 def door_of(scope: Scope) -> str:

@@ -24,7 +24,9 @@ from mcp.shared.exceptions import MCPError
 from mcp_gateway import __version__, bridge
 from mcp_gateway.call import UNSELECTED, Call, Client, Selection
 from mcp_gateway.catalog import Kind
-from mcp_gateway.downstream.door import SSE, door_of, scope_served
+from mcp_gateway.downstream.arrival import params_of
+from mcp_gateway.downstream.door import SSE, STDIO, door_of, scope_served
+from mcp_gateway.downstream.enclosure import enclosed, mcp_error
 from mcp_gateway.downstream.identity import principal_of
 from mcp_gateway.downstream.inflight import InFlight
 from mcp_gateway.downstream.places import Places
@@ -39,15 +41,15 @@ from mcp_gateway.errors import (
     Overloaded,
     RateLimited,
     RpcError,
-    UpstreamProtocolError,
     to_rpc,
     to_tool_result,
 )
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.observe.trace import HEADER, Trace, at_work
 from mcp_gateway.revisions import CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL, LOG_LEVELS, is_modern
+from mcp_gateway.security.policy import allows, check_scope
 from mcp_gateway.security.principal import LOCAL, Principal
-from mcp_gateway.wire import Malformed, Raw, encode, loads
+from mcp_gateway.wire import Raw, encode
 
 logger = logging.getLogger(__name__)
 
@@ -154,14 +156,14 @@ class Endpoint:
         return outcome
 
     async def _outcome(self, call: Call, sink: SdkSink) -> dict[str, Any] | MCPError:
-        """The decoded result, or the error as a value: a task group would wrap a raised one."""
+        """The enclosed result, or the error as a value: a task group would wrap a raised one."""
         try:
-            return _decoded(await self._gateway.route(call, sink))
+            return enclosed(await self._gateway.route(call, sink))
         except RpcError as refused:
-            error = refused.error
+            return mcp_error(refused)
         except (Overloaded, RateLimited) as refusal:
             if call.method == "tools/call":
-                return _decoded(bridge.shaped(Raw(encode(to_tool_result(refusal))), call))  # a model can wait
+                return enclosed(bridge.shaped(Raw(encode(to_tool_result(refusal))), call))  # a model can wait
             error = to_rpc(refusal)
         except GatewayError as failure:
             error = to_rpc(failure)
@@ -173,12 +175,11 @@ class Endpoint:
 
     def _call(self, context: Context) -> Call:
         """Raises MCPError (invalid_params): what every method has is not in the params as it must be."""
-        params = dict(context.params or {})
-        if not isinstance(params.get("_meta", {}), dict | None):
-            raise _as_mcp(to_rpc(InvalidParams("params._meta must be an object")))
-        client = self._client(context, params)
-        trace = _trace(context, params)
-        return Call(context.method, params, client, log_level=self._log_level(client, params), trace=trace)
+        read = dict(context.params or {})
+        client = self._client(context, _meta_of(read))
+        trace = _trace(context, read)
+        params = read if context.request is None else params_of(context.request.scope, read)
+        return Call(context.method, params, client, log_level=self._log_level(client, read), trace=trace)
 
     def _log_level(self, client: Client, params: Mapping[str, Any]) -> str | None:
         if not client.modern:
@@ -187,14 +188,14 @@ class Endpoint:
         level = meta.get(LOG_LEVEL) if isinstance(meta, dict) else None
         return level if level in LOG_LEVELS else None
 
-    def _client(self, context: Context, params: Mapping[str, Any]) -> Client:
+    def _client(self, context: Context, meta: Mapping[str, Any]) -> Client:
+        """Raises MCPError (invalid_params): what a modern client tells of itself is not as it must be."""
         if is_modern(context.protocol_version):
-            meta = params.get("_meta") or {}
             return Client(
                 key=f"request-{next(_request_numbers)}",
                 revision=context.protocol_version,
-                capabilities=meta.get(CLIENT_CAPABILITIES) or {},
-                info=meta.get(CLIENT_INFO),
+                capabilities=_object(meta, CLIENT_CAPABILITIES, "params._meta") or {},
+                info=_object(meta, CLIENT_INFO, "params._meta"),
                 **self._asker(context),
             )
         client: Client = context.session._connection.state[_CLIENT]
@@ -224,12 +225,18 @@ class Endpoint:
         result = await call_next(context)
         if context.method in ("initialize", "server/discover") and isinstance(result, dict):
             result["capabilities"] = self._capabilities(is_modern(context.protocol_version))
-            view = self._gateway.showcase.view(Client("handshake", **self._asker(context)))
-            if (instructions := self._gateway.catalog.instructions_for(view)) is not None:
+            if (instructions := self._instructions(context)) is not None:
                 result["instructions"] = instructions
         if context.method == "initialize" and isinstance(result, dict):
             self._open_session(context, result["protocolVersion"])
         return result
+
+    def _instructions(self, context: Context) -> str | None:
+        """What servers say of themselves, for whoever may list what they offer."""
+        if not allows(_principal(context), context.method):
+            return None
+        view = self._gateway.showcase.view(Client("handshake", **self._asker(context)))
+        return self._gateway.catalog.instructions_for(view)
 
     def _capabilities(self, modern: bool) -> dict[str, Any]:
         extensions: dict[str, Any] = {"extensions": {"io.modelcontextprotocol/ui": {}}} if modern else {}
@@ -264,7 +271,11 @@ class Endpoint:
 
     async def _listen(self, context: Context, call_next: CallNext) -> HandlerResult:
         """A modern listen; the resources it names are subscribed to upstream for as long as it lasts."""
-        client = self._client(context, context.params or {})
+        client = self._client(context, _meta_of(context.params or {}))
+        try:
+            check_scope(client.principal, context.method)
+        except GatewayError as refusal:
+            raise _as_mcp(to_rpc(refusal)) from None
         uris = [uri for uri in _listened_uris(context.params or {}) if not self._gateway.hides(client, uri)]
         context = replace(context, params=_listening_to(uris, context.params or {}))
         subscribed = anyio.Event()
@@ -314,17 +325,20 @@ class Endpoint:
             logger.info("endpoint.notification_refused code=%s", refusal.code)
 
 
-def _decoded(raw: Raw) -> dict[str, Any]:
-    """A result for the SDK, which encodes it anew. Raises UpstreamProtocolError: it is passed on unread until here."""
-    try:
-        result: dict[str, Any] = loads(raw)
-    except Malformed:
-        raise UpstreamProtocolError("the upstream sent a number that no reader can hold") from None
-    return result
-
-
 def _as_mcp(error: Mapping[str, Any]) -> MCPError:
     return MCPError(error["code"], error["message"], error.get("data"))
+
+
+def _meta_of(params: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _object(params, "_meta", "params") or {}
+
+
+def _object(within: Mapping[str, Any], member: str, where: str) -> dict[str, Any] | None:
+    """Raises MCPError (invalid_params)."""
+    value = within.get(member)
+    if not isinstance(value, dict | None):
+        raise _as_mcp(to_rpc(InvalidParams(f"{where}.{member} must be an object")))
+    return value
 
 
 def _initialized(context: Context) -> bool:
@@ -346,7 +360,7 @@ def _principal(context: Context) -> Principal:
 
 def _door(context: Context) -> str:
     if context.request is None:
-        return "stdio"
+        return STDIO
     return door_of(context.request.scope)
 
 

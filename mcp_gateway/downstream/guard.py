@@ -15,7 +15,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mcp_gateway.errors import http_body
 
-LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
+OWN_NAMES: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
+"""What a client on this machine calls it in Host and Origin. Narrower than `is_loopback` on purpose: there are browsers
+that ask the DNS for a name below `.localhost`."""
 
 
 class Guard:
@@ -27,7 +29,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, *, hosts: Iterable[str] = (), origins: Iterable[str] = ()) -> None:
         self._app = app
-        self._hosts = LOOPBACK | {host.lower() for host in hosts}
+        self._hosts = OWN_NAMES | {host.lower() for host in hosts}
         self._origins = {origin.lower().rstrip("/") for origin in origins}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,7 +62,7 @@ class Guard:
             parts = urlsplit(origin)
         except ValueError:
             return False
-        return parts.scheme in ("http", "https") and _without_port(parts.netloc) in LOOPBACK
+        return parts.scheme in ("http", "https") and _without_port(parts.netloc) in OWN_NAMES
 
 
 def _without_port(host: str) -> str:

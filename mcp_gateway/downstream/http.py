@@ -25,12 +25,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from mcp_gateway.downstream import rest
 from mcp_gateway.downstream.auth import OPEN_PATHS, Authenticating, Authentication
 from mcp_gateway.downstream.door import HTTP, SSE, Door
+from mcp_gateway.downstream.enclosure import Opening
 from mcp_gateway.downstream.endpoint import Endpoint
 from mcp_gateway.downstream.failures import told
 from mcp_gateway.downstream.guard import Guard
 from mcp_gateway.downstream.identity import principal_of
 from mcp_gateway.downstream.screen import Screen
 from mcp_gateway.downstream.selection import Selecting
+from mcp_gateway.downstream.standing import Standing
 from mcp_gateway.downstream.websocket import PATH as WEBSOCKET
 from mcp_gateway.downstream.websocket import SocketRules, WebSocketDoor
 from mcp_gateway.errors import Busy, Forbidden, http_body, to_http
@@ -90,7 +92,9 @@ def http_app(
     )
     sse = SseServerTransport("/messages/", max_request_body_size=rules.max_body_bytes + _RENAMING_BYTES)
     screened = partial(Screen, max_body_bytes=rules.max_body_bytes)
-    mcp = Selecting(Door(screened(manager.handle_request, places=endpoint.places), HTTP), endpoint)
+    standing = partial(Standing, renewed=entry.authentication.renewed)
+    door = Door(screened(Opening(manager.handle_request), places=endpoint.places), HTTP)
+    mcp = standing(Selecting(door, endpoint))
     metadata = entry.resource.routes() if entry.resource is not None else []
     sockets = WebSocketDoor(gateway, endpoint, rules.sockets, entry.authentication.renewed)
     app = Starlette(
@@ -99,7 +103,7 @@ def http_app(
             [
                 Route("/mcp", _Asgi(mcp), methods=_MCP_METHODS),
                 Route("/mcp/{profile}", _Asgi(mcp), methods=_MCP_METHODS),
-                Route("/sse", _Asgi(_sse_door(endpoint, sse)), methods=["GET"]),
+                Route("/sse", _Asgi(standing(Opening(_sse_door(endpoint, sse)))), methods=["GET"]),
                 Route("/messages/", _Asgi(Door(screened(sse.handle_post_message), SSE))),
                 WebSocketRoute(WEBSOCKET, sockets.serve),
                 Mount(rest.PREFIX, routes=rest.routes(gateway, process, endpoint.in_flight, rules.max_body_bytes)),

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import anyio
 
 from mcp_gateway.fetch import Fetcher, FetchFailed
-from mcp_gateway.security.addresses import is_loopback
+from mcp_gateway.security.addresses import is_confidential
 from mcp_gateway.security.jwt import BadKeySet, KeyName, KeySet, PublicKey, key_set
 
 logger = logging.getLogger(__name__)
@@ -95,8 +95,7 @@ class Issuer:
         raise failure
 
     async def _get(self, url: str) -> bytes:
-        parts = urlsplit(url)
-        if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname or "")):
+        if not is_confidential(url):
             raise FetchFailed("its address is neither https nor this machine's")
         answer = await self._fetcher.send("GET", url, self._timeout_s)
         if answer.status != 200:

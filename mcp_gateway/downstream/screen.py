@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from typing import Any, TypeGuard
 
-from mcp_types import JSONRPCMessage, JSONRPCNotification, JSONRPCRequest
+from mcp_types import JSONRPCError, JSONRPCMessage, JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mcp_gateway.downstream.aliases import Aliases
+from mcp_gateway.downstream.arrival import keep
 from mcp_gateway.downstream.body import read_body, replay
+from mcp_gateway.downstream.enclosure import closed, has_length, longer
 from mcp_gateway.downstream.identity import principal_of
 from mcp_gateway.downstream.intake import Refused, read_message, too_large
 from mcp_gateway.downstream.places import Places
@@ -77,6 +79,7 @@ class Screen:
         """Four cases: 1. a new session: its place; 2. none: nothing to mix up; 3. a request: an alias; 4. a
         cancellation: the alias meant.
         """
+        keep(scope, body)
         if session is None and self._places is not None and _opens(message):
             await self._open(message, body, self._places, scope, receive, send)
         elif session is None:
@@ -84,7 +87,9 @@ class Screen:
         elif isinstance(message, JSONRPCRequest):
             await self._pass_request(message.id, body, session, scope, receive, send)
         else:
-            if isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
+            if isinstance(message, JSONRPCResponse | JSONRPCError):
+                body = closed(body)
+            elif isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
                 body = self._cancellation(message.params or {}, body, session)
             await self._app(scope, replay(body, receive), send)
 
@@ -107,13 +112,13 @@ class Screen:
         held: list[Message] = []
 
         async def restoring(event: Message) -> None:
-            if event["type"] == "http.response.start" and _length(event) is not None:
+            if event["type"] == "http.response.start" and has_length(event):
                 held.append(event)  # until it is known how long the answer is with the client's id
                 return
             if event["type"] == "http.response.body" and not alias.answered:
                 before = event.get("body", b"")
                 event = {**event, "body": alias.restore(before)}
-                held[:] = [_longer(start, len(event["body"]) - len(before)) for start in held]
+                held[:] = [longer(start, len(event["body"]) - len(before)) for start in held]
             while held:
                 await send(held.pop())
             await send(event)
@@ -154,16 +159,6 @@ def check_revision(message: JSONRPCMessage, header: str | None) -> None:
 async def _no_stream(scope: Scope, receive: Receive, send: Send) -> None:
     body = http_body("send messages by POST; streams and sessions need a session id", {"code": "method_not_allowed"})
     await JSONResponse(body, 405, headers={"Allow": "POST"})(scope, receive, send)
-
-
-def _length(start: Message) -> int | None:
-    return next((int(value) for name, value in start["headers"] if name == b"content-length"), None)
-
-
-def _longer(start: Message, by: int) -> Message:
-    """The start of a response whose body is longer than it says."""
-    others = [(name, value) for name, value in start["headers"] if name != b"content-length"]
-    return {**start, "headers": [*others, (b"content-length", str((_length(start) or 0) + by).encode())]}
 
 
 async def _refuse(status: int, refused: Refused, scope: Scope, receive: Receive, send: Send) -> None:

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
-from ipaddress import ip_address
 
 import anyio
 import uvicorn
@@ -25,6 +24,7 @@ from mcp_gateway.downstream.http_wire import Bounds, HttpWire
 from mcp_gateway.downstream.inflight import InFlight
 from mcp_gateway.downstream.socket_wire import SocketWire
 from mcp_gateway.errors import BadConfig, PortBusy
+from mcp_gateway.security.addresses import is_loopback
 
 logger = logging.getLogger(__name__)
 
@@ -63,15 +63,6 @@ def bind(host: str, port: int, *, guarded: bool = False) -> socket.socket:
     listener.listen(BACKLOG)
     listener.setblocking(False)
     return listener
-
-
-def is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 @dataclass(frozen=True, slots=True)

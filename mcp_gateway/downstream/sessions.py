@@ -20,6 +20,7 @@ from mcp.server.connection import Connection
 from mcp_gateway.call import Client
 from mcp_gateway.events import CatalogChanged, Event, LogMessage, ResourceUpdated
 from mcp_gateway.revisions import LOG_LEVELS
+from mcp_gateway.security.policy import allows
 from mcp_gateway.wire import Malformed, loads
 
 logger = logging.getLogger(__name__)
@@ -104,7 +105,8 @@ class Sessions:
     async def _catalog_changed(self, group: anyio.abc.TaskGroup, event: CatalogChanged) -> None:
         for kind in sorted(event.kinds):
             for session in self._open.values():
-                self._tell(group, session, f"notifications/{kind}/list_changed", None)
+                if allows(session.client.principal, "subscriptions/listen"):
+                    self._tell(group, session, f"notifications/{kind}/list_changed", None)
             await self.bus.publish(_LISTEN_EVENTS[kind]())
 
     async def _resource_updated(self, group: anyio.abc.TaskGroup, event: ResourceUpdated) -> None:

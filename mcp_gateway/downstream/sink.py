@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from typing import Any, Final
+from typing import Any
 
 import anyio
 from mcp.server.context import ServerRequestContext
@@ -17,8 +17,9 @@ from mcp.shared.dispatcher import DispatchContext
 from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.call import Call
+from mcp_gateway.capabilities import check_askable
+from mcp_gateway.downstream.enclosure import content, enclosed, error_of
 from mcp_gateway.downstream.plain import plain
-from mcp_gateway.errors import METHOD_NOT_FOUND, RpcError
 from mcp_gateway.revisions import LOG_LEVELS
 from mcp_gateway.wire import Raw, RawParams, encode
 
@@ -29,9 +30,6 @@ QUEUE = 256
 
 DRAIN_WITHIN_S = 5.0
 """How long an answer waits for the notifications before it (our choice)."""
-
-NEEDS: Final = {"sampling/createMessage": "sampling", "elicitation/create": "elicitation", "roots/list": "roots"}
-"""Question -> the capability without which no client may be asked it (2025-11-25, basic/lifecycle)."""
 
 
 class SdkSink:
@@ -66,15 +64,12 @@ class SdkSink:
         self._arrived.set()
 
     async def request(self, method: str, params: RawParams) -> Raw:
-        needed = NEEDS.get(method)
-        if needed is not None and needed not in self._capabilities:
-            raise RpcError.of(METHOD_NOT_FOUND, f"declined: the client did not declare {needed}")
+        check_askable(method, params, self._capabilities)
         await self.drained()
         try:
-            return Raw(encode(await self._outbound.send_raw_request(method, plain(params))))
+            return content(await self._outbound.send_raw_request(method, enclosed(encode(params))))
         except MCPError as refused:
-            error = refused.error
-            raise RpcError.of(error.code, error.message, error.data) from None
+            raise error_of(refused) from None
 
     async def pump(self) -> None:
         """Send what is queued, in order, until cancelled."""
@@ -91,11 +86,9 @@ class SdkSink:
             await self._empty.wait()
 
     async def _send(self, method: str, params: RawParams) -> None:
-        told = plain(params)
-        if method == "notifications/progress":
-            told["progressToken"] = self.token
+        told = {**params, "progressToken": self.token} if method == "notifications/progress" else params
         try:
-            await self._outbound.notify(method, told)
+            await self._outbound.notify(method, enclosed(encode(told)))
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             logger.debug("sink.closed method=%s", method)
 

@@ -17,9 +17,11 @@ from contextlib import asynccontextmanager
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
-from mcp.shared.message import SessionMessage
+from mcp.shared.message import ServerMessageMetadata, SessionMessage
 from mcp_types import JSONRPCError, JSONRPCMessage, JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
 
+from mcp_gateway.downstream.arrival import Line
+from mcp_gateway.downstream.enclosure import closed, opened
 from mcp_gateway.downstream.intake import Refused, read_message, too_large
 from mcp_gateway.downstream.pipes import Input, Output, open_input, open_output
 from mcp_gateway.upstream.dispatch.framer import LineFramer, Overlong
@@ -149,11 +151,13 @@ class _Reader:
             if isinstance(line, Overlong):
                 raise too_large(self._max_message_bytes)
             message = read_message(line)
+            if isinstance(message, JSONRPCResponse | JSONRPCError):
+                message = read_message(closed(line))
         except Refused as refused:
             await self._sink.write(refused.reply + b"\n")
             return
         self._unanswered.read(message)
-        await self._incoming.send(SessionMessage(message))
+        await self._incoming.send(SessionMessage(message, ServerMessageMetadata(request_context=Line.of(line))))
 
 
 async def _cancel_when(stopping: anyio.Event, scope: anyio.CancelScope) -> None:
@@ -169,7 +173,7 @@ async def _write(
         async with outgoing:
             async for message in outgoing:
                 text = message.message.model_dump_json(by_alias=True, exclude_unset=True)
-                await sink.write(text.encode() + b"\n")
+                await sink.write(opened(text.encode()) + b"\n")
                 unanswered.written(message.message)
     except (BrokenPipeError, ConnectionResetError):
         print("the client closed its end of standard output", file=sys.stderr)

@@ -16,9 +16,10 @@ from uuid import uuid4
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from mcp_gateway.call import Client
-from mcp_gateway.downstream.connection import Connection, ConnectionRules, Renew
+from mcp_gateway.downstream.connection import Connection, ConnectionRules
 from mcp_gateway.downstream.endpoint import Endpoint
 from mcp_gateway.downstream.identity import principal_of
+from mcp_gateway.downstream.standing import Renew
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.revisions import LATEST_LEGACY
 

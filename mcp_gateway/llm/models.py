@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mcp_gateway.cache import Cache
 from mcp_gateway.llm.providers import open_service
 from mcp_gateway.llm.service import LLMService, Settings
@@ -13,21 +15,31 @@ class Models:
     def __init__(self, cache: Cache, *, ttl_s: float) -> None:
         self._cache = cache
         self._ttl_s = ttl_s
-        self._asked: tuple[str, Settings] | None = None
-        self._opened: list[LLMService] = []
+        self._current: LLMService | None = None
+        self._opened: dict[tuple[str, Settings], LLMService] = {}
 
     @property
     def current(self) -> LLMService:
-        assert self._opened, "configured at the start"
-        return self._opened[-1]
+        assert self._current is not None, "configured at the start"
+        return self._current
 
     def configure(self, provider: str, settings: Settings) -> None:
-        """Make this the model, unless it is already. Raises BadConfig: no such provider."""
-        if self._asked == (provider, settings):
-            return
-        self._opened.append(open_service(provider, settings, self._cache, ttl_s=self._ttl_s))
-        self._asked = provider, settings
+        """Make this the model. Raises BadConfig: no such provider."""
+        self.prepare(provider, settings)()
+
+    def prepare(self, provider: str, settings: Settings) -> Callable[[], None]:
+        """What makes this the model, once it is called. Raises BadConfig: no such provider."""
+        service = self._opened.get((provider, settings))
+        if service is None:
+            service = open_service(provider, settings, self._cache, ttl_s=self._ttl_s)
+            self._opened[provider, settings] = service
+
+        def use() -> None:
+            self._current = service
+
+        return use
 
     async def aclose(self) -> None:
         while self._opened:
-            await self._opened.pop().aclose()
+            _, service = self._opened.popitem()
+            await service.aclose()

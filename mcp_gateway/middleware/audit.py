@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any, Final
@@ -42,15 +43,25 @@ class Arguments(StrEnum):
     FULL = "full"
 
 
+@dataclass(frozen=True, slots=True)
+class AuditRules:
+    """`policy` names the configuration in force."""
+
+    policy: str
+    arguments: Arguments = Arguments.REDACTED
+
+
 class Audit:
     """Middleware, and `refused` for calls that do not get as far."""
 
-    def __init__(self, events: Events, clean: Callable[[str], str], policy: Callable[[], str]) -> None:
-        """`policy` names the configuration in force, `clean` takes secrets out of a text."""
+    def __init__(self, events: Events, clean: Callable[[str], str], rules: AuditRules) -> None:
+        """`clean` takes secrets out of a text."""
         self._events = events
         self._clean = clean
-        self._policy = policy
-        self.arguments = Arguments.REDACTED
+        self._rules = rules
+
+    def configure(self, rules: AuditRules) -> None:
+        self._rules = rules
 
     async def __call__(self, call: Call, next: Next) -> Raw:
         started, began_s = self._started(call), time.perf_counter()
@@ -89,13 +100,13 @@ class Audit:
             server=call.route.server if call.route else None,
             tool=self._subject(call),
             arguments=self._told(call.params.get("arguments")),
-            policy=self._policy(),
+            policy=self._rules.policy,
         )
 
     def _told(self, arguments: Any) -> str | None:
-        if self.arguments is Arguments.OFF:
+        if self._rules.arguments is Arguments.OFF:
             return None
-        text = given(arguments) if self.arguments is Arguments.FULL else None
+        text = given(arguments) if self._rules.arguments is Arguments.FULL else None
         return digest(arguments) if text is None else visible_json(self._clean(text))
 
     def _subject(self, call: Call) -> str | None:

@@ -68,8 +68,11 @@ class LimitsMiddleware:
     """A caller's own allowance counts before what everybody may. A call that is refused uses nothing up."""
 
     def __init__(self, limits: CallLimits) -> None:
-        self.limits = limits
+        self._limits = limits
         self._uses: OrderedDict[tuple[str, ...], _Use] = OrderedDict()
+
+    def configure(self, limits: CallLimits) -> None:
+        self._limits = limits
 
     async def __call__(self, call: Call, proceed: Next) -> Raw:
         """Raises RateLimited, with the seconds to wait."""
@@ -111,10 +114,10 @@ class LimitsMiddleware:
     def _rates(self, principal: Principal, route: Route | None) -> Iterator[tuple[tuple[str, ...], float, str]]:
         """The buckets that the call draws from: key, tokens a second, and how to call it."""
         allowed_per_s = principal.allowance.rate_per_s
-        rate_per_s = self.limits.rate_per_s if allowed_per_s is None else allowed_per_s
+        rate_per_s = self._limits.rate_per_s if allowed_per_s is None else allowed_per_s
         if rate_per_s is not None:
             yield ("caller", principal.id), rate_per_s, ""
-        if route is None or route.server is None or (rates := self.limits.servers.get(route.server)) is None:
+        if route is None or route.server is None or (rates := self._limits.servers.get(route.server)) is None:
             return
         if rates.rate_per_s is not None:
             yield ("server", route.server), rates.rate_per_s, f" of server {route.server!r}"
@@ -123,8 +126,8 @@ class LimitsMiddleware:
 
     def _burst(self, key: tuple[str, ...], rate_per_s: float) -> float:
         """`burst` is the callers'; an upstream and a tool take one second's worth at once."""
-        if key[0] == "caller" and self.limits.burst is not None:
-            return float(self.limits.burst)
+        if key[0] == "caller" and self._limits.burst is not None:
+            return float(self._limits.burst)
         return max(1.0, rate_per_s)
 
     def _use(self, key: tuple[str, ...]) -> _Use:

@@ -48,7 +48,7 @@ class Calls:
     """Hears of every call; `run` is its one task, `flush` writes what is left."""
 
     def __init__(self, file: AuditFile, keeping: Keeping, *, clock: Callable[[], float] = time.time) -> None:
-        self.keeping = keeping
+        self._keeping = keeping
         self.dropped = 0
         self.failure: str | None = None
         """Why the disk does not take records, None while it does."""
@@ -59,9 +59,12 @@ class Calls:
         self._fold = Fold()
         self._wanted = anyio.Event()
 
+    def configure(self, keeping: Keeping) -> None:
+        self._keeping = keeping
+
     def hear(self, event: Event) -> None:
         """An event listener."""
-        if not isinstance(event, CallEnded) or self.keeping.keep_s is None:
+        if not isinstance(event, CallEnded) or self._keeping.keep_s is None:
             return
         if event.refused:
             folded = self._fold.add(event)
@@ -78,7 +81,7 @@ class Calls:
 
     def latest(self, limit: int = LATEST, principal: str | None = None) -> list[dict[str, Any]]:
         """The newest first, none older than records are kept; of one principal, or of all."""
-        keep_s = self.keeping.keep_s
+        keep_s = self._keeping.keep_s
         if keep_s is None:
             return []
         oldest = self._clock() - keep_s
@@ -97,7 +100,7 @@ class Calls:
         """Write what has been heard so far."""
         batch = tuple(self._queue)
         self._queue.clear()
-        keep_s = self.keeping.keep_s
+        keep_s = self._keeping.keep_s
         if not batch or keep_s is None:
             return
         try:

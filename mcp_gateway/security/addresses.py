@@ -76,6 +76,12 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
+def is_confidential(url: str) -> bool:
+    """Whether nobody on the way there reads along: https, or http that does not leave this machine (RFC 8252, 8.3)."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+
+
 def _exempts(entry: str, host: str, port: int) -> bool:
     """One NO_PROXY entry: `*`, an address or network, or a domain with its subdomains; `:port` narrows it."""
     if not entry or entry == "*":

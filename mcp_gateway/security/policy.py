@@ -30,6 +30,11 @@ def check_scope(principal: Principal, method: str, tool: Any = None) -> None:
     require(principal, needed_scope(method, tool))
 
 
+def allows(principal: Principal, method: str) -> bool:
+    """Whether `check_scope` has nothing against it; of a handshake, against what it tells of servers."""
+    return needed_scope(method) in principal.scopes
+
+
 def check_admin(principal: Principal) -> None:
     """For what changes the gateway itself. Raises Forbidden."""
     require(principal, "admin")
@@ -54,6 +59,9 @@ def has_whole(principal: Principal) -> bool:
 
 _READS: Final = frozenset(
     {
+        "initialize",
+        "server/discover",
+        "subscriptions/listen",
         "tools/list",
         "prompts/list",
         "prompts/get",

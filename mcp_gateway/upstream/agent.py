@@ -110,11 +110,20 @@ class MCPAgent:
 
     # -- calls ---------------------------------------------------------------------------------------------------
 
-    async def call(self, send: Send, sink: Sink = QUIET, *, deadline_s: float | None = None, tool: str = "") -> Raw:
+    async def call(
+        self,
+        send: Send,
+        sink: Sink = QUIET,
+        *,
+        deadline_s: float | None = None,
+        tool: str = "",
+        counts_questions: bool = True,
+    ) -> Raw:
         """Wait for a slot and a connection, then `send` one request over it.
 
         `deadline_s` (seconds from now) can only shorten the configured deadline of the
-        upstream and `tool`; every wait in here counts against it.
+        upstream and `tool`; every wait in here counts against it. Without `counts_questions`
+        it stands still while the sink is asked, and starts anew with each answer.
 
         Raises:
             UpstreamTimeout: no answer within the deadline.
@@ -124,7 +133,9 @@ class MCPAgent:
             RpcError: the upstream answered with an error.
         """
         try:
-            return await self._line.call(send, sink, deadline_s=deadline_s, tool=tool)
+            return await self._line.call(
+                send, sink, deadline_s=deadline_s, tool=tool, counts_questions=counts_questions
+            )
         except UpstreamTimeout as failure:
             self._count(failure)
             raise

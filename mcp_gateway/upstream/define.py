@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import astuple
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -131,33 +132,32 @@ def _remote(
     kind: type[HttpDispatcher] | type[SseDispatcher],
     authorization: Authorization | None,
 ) -> Dial:
-    url, tls, proxy = str(server.url), _tls(server), _proxy(server, environ)
-    headers = _revealed(server.headers)
-
-    def dial(listener: Listener) -> Dispatcher:
-        return kind(
-            name,
-            url,
-            headers=headers,
-            tls=tls,
-            proxy=proxy,
-            listener=listener,
-            max_message_bytes=max_message_bytes,
-            authorization=authorization,
-        )
-
-    return dial
+    way = _way(name, server, environ, max_message_bytes, authorization)
+    return lambda listener: kind(way(), listener=listener)
 
 
 def origin(name: str, server: HttpServer | SseServer, environ: Mapping[str, str], max_message_bytes: int) -> Origin:
     """The way to a server before there is a login."""
-    return Origin(
+    return _way(name, server, environ, max_message_bytes)()
+
+
+def _way(
+    name: str,
+    server: HttpServer | SseServer,
+    environ: Mapping[str, str],
+    max_message_bytes: int,
+    authorization: Authorization | None = None,
+) -> Callable[[], Origin]:
+    """Each connection has an origin of its own."""
+    return partial(
+        Origin,
         name,
         str(server.url),
         headers=_revealed(server.headers),
         tls=_tls(server),
         proxy=_proxy(server, environ),
         max_message_bytes=max_message_bytes,
+        authorization=authorization,
     )
 
 

@@ -26,7 +26,7 @@ from mcp_gateway.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from mcp_gateway.upstream.deadline import MAX_EXTENDED_S, ExtendingSink
+from mcp_gateway.upstream.deadline import MAX_EXTENDED_S, ExtendingSink, PatientSink
 from mcp_gateway.upstream.definition import AgentRules
 from mcp_gateway.upstream.dispatch.http import SessionExpired
 from mcp_gateway.upstream.lifecycle import Lifecycle, State
@@ -102,7 +102,15 @@ class Line:
 
     # -- calls ---------------------------------------------------------------------------------------------------
 
-    async def call(self, send: Send, sink: Sink = QUIET, *, deadline_s: float | None = None, tool: str = "") -> Raw:
+    async def call(
+        self,
+        send: Send,
+        sink: Sink = QUIET,
+        *,
+        deadline_s: float | None = None,
+        tool: str = "",
+        counts_questions: bool = True,
+    ) -> Raw:
         """See `MCPAgent.call`."""
         limit_s = self._rules.tool_timeouts_s.get(tool, self._rules.timeout_s)
         if deadline_s is not None:
@@ -111,6 +119,8 @@ class Line:
         sent = False
         try:
             with anyio.move_on_after(limit_s) as scope:
+                if not counts_questions:
+                    sink = PatientSink(sink, scope, limit_s)
                 if self._rules.timeout_resets_on_progress:
                     latest_s = MAX_EXTENDED_S if deadline_s is None else deadline_s
                     sink = ExtendingSink(sink, scope, limit_s, latest_s)

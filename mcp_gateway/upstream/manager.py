@@ -21,6 +21,7 @@ from mcp_gateway.catalog.route import Kind
 from mcp_gateway.errors import UnknownName
 from mcp_gateway.events import Events, LogMessage, OfferChanged, ResourceUpdated, ServerStateChanged
 from mcp_gateway.observe.trace import apart
+from mcp_gateway.revisions import is_modern
 from mcp_gateway.upstream.agent import MCPAgent
 from mcp_gateway.upstream.definition import Definition
 from mcp_gateway.upstream.eras import EraBook
@@ -190,6 +191,11 @@ class MCPAgentManager:
 
     def definition(self, server: str) -> Definition:
         return self._shared[server].definition
+
+    def is_modern(self, server: str) -> bool:
+        """Whether its offer is known, and of a modern revision."""
+        offer = self.offers.get(server)
+        return offer is not None and is_modern(offer.revision)
 
     def in_order(self) -> tuple[Offer, ...]:
         """The known offers in the order of the file, which settles collisions."""

@@ -15,7 +15,7 @@ from mcp_gateway.builtin.ask import ask_tool
 from mcp_gateway.call import QUIET, Call, Client, Sink
 from mcp_gateway.catalog import Catalog, Kind, Offer, Part, Route
 from mcp_gateway.config.parts import AskTool, Llm
-from mcp_gateway.errors import InvalidParams, RpcError
+from mcp_gateway.errors import InvalidParams, InvalidRequestState, RpcError
 from mcp_gateway.llm.chat import OpenAIService
 from mcp_gateway.llm.confirmation import CONFIRM_KEY
 from mcp_gateway.llm.events import EVENTS_KEY
@@ -239,8 +239,8 @@ async def test_a_stateless_client_is_asked_between_two_requests_and_nothing_runs
         assert second["structuredContent"]["answer"] == "Done."
         assert there.called == ["box__read", "box__delete"]
         assert len(there.model.bodies) == 2
-        with pytest.raises(InvalidParams, match="ask it again"):
-            await there.ask(client=client, again=again)
+        with pytest.raises(InvalidRequestState):
+            await there.ask(client=client, again=again, tools=["box__read", "box__delete"])
 
 
 async def test_a_client_that_only_opens_addresses_is_not_asked() -> None:
@@ -255,8 +255,10 @@ async def test_somebody_elses_question_cannot_be_answered() -> None:
     async with desk([DELETES, DONE]) as there:
         first = await there.ask(client=client, tools=["box__read", "box__delete"])
         again = {"requestState": first["requestState"], "inputResponses": {}}
-        with pytest.raises(InvalidParams):
-            await there.ask(client=client, principal=Principal("other"), again=again)
+        with pytest.raises(InvalidRequestState):
+            await there.ask(
+                client=client, principal=Principal("other"), again=again, tools=["box__read", "box__delete"]
+            )
 
 
 @pytest.mark.parametrize(("scopes", "made"), [({"call", "execute"}, True), ({"call"}, False)])

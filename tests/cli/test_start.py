@@ -19,7 +19,8 @@ HEAVY = ("mcp", "starlette", "uvicorn", "openai", "httpx2", "sqlitedict", "rich"
 LIMIT_S = 0.6
 """Twice what is promised for a quiet machine (design, numbers to hold)."""
 
-RUNS = 5
+RUNS = 25
+"""At most: a processor that others use at the same time makes a run look longer, never shorter."""
 
 
 def imported(folder: Path, *arguments: str) -> set[str]:
@@ -57,7 +58,8 @@ def test_nothing_heavy_is_imported(tmp_path: Path, arguments: tuple[str, ...]) -
 def test_the_processor_is_busy_for_a_moment_only(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     write_config(tmp_path, {"mcpServers": {"time": {"command": "mcp-server-time"}}})
 
-    assert min(processor_time_s(tmp_path, *arguments) for _ in range(RUNS)) < LIMIT_S
+    runs_s = (processor_time_s(tmp_path, *arguments) for _ in range(RUNS))
+    assert any(run_s < LIMIT_S for run_s in runs_s)
 
 
 def test_help_does_not_even_read_the_configuration_room(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from tests.interaction.house import FEW_BUILTINS, Served, house, served
 from tests.support import require
 
 SHORT_S = 0.4
-BOUNDS = Bounds(head_s=SHORT_S, body_s=SHORT_S, idle_s=SHORT_S, stall_s=SHORT_S, linger_s=SHORT_S)
+BOUNDS = Bounds(head_s=SHORT_S, body_s=SHORT_S, idle_s=SHORT_S, stall_s=SHORT_S)
 HEAD = b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n"
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -186,8 +186,8 @@ BIG_HEADS = {
 
 
 @pytest.mark.parametrize("head", BIG_HEADS.values(), ids=BIG_HEADS)
-async def test_a_large_head_is_refused(doors: Served, head: bytes) -> None:
-    async with line(doors) as stream, anyio.create_task_group() as group:
+async def test_a_large_head_is_refused(head: bytes) -> None:
+    async with served(hello, bounds=Bounds()) as doors, line(doors) as stream, anyio.create_task_group() as group:
         group.start_soon(push, stream, [head])
         assert refused(await rest(stream)) == (431, "message_too_large")
         group.cancel_scope.cancel()
@@ -328,6 +328,20 @@ async def test_a_connection_too_many_is_told_when_to_come_back() -> None:
             assert b"200" in await one(third)
 
 
+RECOVERS_WITHIN_S = 10.0
+
+
+def status_within(limit_s: float, gateway: Gateway) -> Any:
+    """What the gateway says once it takes connections again: libuv resets those that it found no descriptor for."""
+    ends_s = time.monotonic() + limit_s
+    while True:
+        try:
+            return gateway.get_json("/api/v1/status")
+        except ConnectionError:
+            assert time.monotonic() < ends_s
+            time.sleep(0.05)  # between two tries
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux sets another process's limits")
 def test_a_gateway_that_is_out_of_files_does_not_spin_and_recovers(tmp_path: Path) -> None:
     with Gateway(tmp_path, {"mcpServers": {}, "tools": FEW_BUILTINS}) as gateway:
@@ -343,5 +357,5 @@ def test_a_gateway_that_is_out_of_files_does_not_spin_and_recovers(tmp_path: Pat
             peer.close()
 
         assert used_s < 0.5
-        assert gateway.get_json("/api/v1/status")["sessions"] == 0
+        assert status_within(RECOVERS_WITHIN_S, gateway)["sessions"] == 0
         assert len(gateway.log.splitlines()) < 20

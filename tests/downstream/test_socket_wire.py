@@ -22,11 +22,11 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import Close, Frame, Opcode
 
 from tests.downstream.own_door import door
-from tests.downstream.test_server import CONFIG
 from tests.gateway import Gateway
 from tests.interaction.asking import until
 from tests.interaction.house import House, Served
 from tests.interaction.sockets import socket, text_of
+from tests.test_serving import CONFIG
 
 HANDSHAKE = (
     "GET /ws HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

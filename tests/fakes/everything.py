@@ -254,8 +254,8 @@ class _Announcing(uvicorn.Server):
         print(f"http://127.0.0.1:{self.servers[0].sockets[0].getsockname()[1]}", flush=True)
 
 
-def main(arguments: list[str]) -> None:
-    server = Everything().server()
+def main(arguments: list[str], everything: Everything | None = None) -> None:
+    server = (everything or Everything()).server()
     if "--http" in arguments or "--sse" in arguments:
         app = http_app(server) if "--http" in arguments else sse_app(server)
         _Announcing(uvicorn.Config(app, port=0, log_level="error", timeout_graceful_shutdown=0)).run()

@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
-from mcp_gateway.wire import Envelope, Raw, decode, error_reply, loads, reply
+from mcp_gateway.wire import Envelope, Raw, decode, encode, error_reply, loads, reply
 
 TITLE = rb'"caf\u00e9 caf' + "é \\ud83d\\ude00 😀".encode() + rb' \/"'
 """Both kinds of escapes, and no character that a catalog takes out of what people read."""
@@ -87,6 +87,8 @@ def answer(message: bytes) -> bytes | None:
     if (key := _key(envelope)) == "tools/call mirror":
         assert envelope.params is not None
         return reply(envelope.id, b'{"content":[],"structuredContent":%b}' % bytes(envelope.params["arguments"]))
+    if key == "vendor.example/echo":
+        return reply(envelope.id, encode({"params": envelope.params}))
     if key in RESULTS:
         return reply(envelope.id, RESULTS[key])
     return error_reply(envelope.id, ERRORS.get(key, NOT_FOUND))

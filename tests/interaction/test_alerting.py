@@ -40,9 +40,9 @@ async def test_a_webhook_hears_of_a_parked_server_and_of_its_end(tmp_path: Path)
         async with gateway(tmp_path, config) as (app, _):
             with anyio.fail_after(10):
                 fired = await receive.receive()
-                shown = app.status(Client("me"))["alerts"]
+                shown = app.status.of(Client("me"))["alerts"]
                 write_config(tmp_path, {**config, "mcpServers": {}, "tools": FEW_BUILTINS})
-                assert app.reload()
+                assert app.reloading.reload()
                 resolved = await receive.receive()
 
     assert (fired["alert"], fired["state"], fired["server"]) == ("upstream_down", "firing", "gone")
@@ -64,7 +64,7 @@ async def test_a_login_that_ends_without_a_way_to_renew_it_is_told_of_until_the_
         entry = {"url": server.url, "auth": "oauth", "era": "legacy"}
         async with gateway(tmp_path, {"mcpServers": {"up": entry}}) as (app, _):
             await until(lambda: app.alerts.firing, 20)
-            (told,) = app.status(Client("me"))["alerts"]
+            (told,) = app.status.of(Client("me"))["alerts"]
             await logged_in(state, server.url)
             await until(lambda: not app.alerts.firing, 20)
 
@@ -78,8 +78,8 @@ async def test_a_key_near_its_end_is_told_of_to_who_may_change_it(tmp_path: Path
     KeyStore(tmp_path / "home" / KEYS_FILE).add(ApiKey("ci", hashed(new_key()), expires_unix_s=ends))
     async with gateway(tmp_path, {"mcpServers": {}}) as (app, _):
         await until(lambda: app.alerts.firing, 20)
-        told = app.status(Client("me"))["alerts"]
-        hidden = app.status(Client("other", principal=Principal("key:other", frozenset({"read"}))))["alerts"]
+        told = app.status.of(Client("me"))["alerts"]
+        hidden = app.status.of(Client("other", principal=Principal("key:other", frozenset({"read"}))))["alerts"]
 
     assert [(alert["alert"], alert["server"]) for alert in told] == [("key_expiring", None)]
     assert "the API key 'ci' ends at" in told[0]["text"]

@@ -16,9 +16,10 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp_gateway.security.keys import hashed, new_key
 
-from tests.interaction.house import House, house, sse
+from tests.interaction.house import Door, House, house, sse
 from tests.interaction.requirements import shows
 from tests.interaction.sockets import Socket, code_of, socket
+from tests.interaction.test_announcements import Ear
 
 KEYS = {name: new_key() for name in ("all", "few", "look", "bound", "other")}
 GRANTS: dict[str, dict[str, Any]] = {
@@ -174,3 +175,63 @@ async def test_what_sysinfo_tells_of_servers_is_what_its_caller_sees(home: House
         answer = await door.call("sysinfo", {"sections": ["gateway"]})
 
     assert '"up"' not in json.dumps(answer)
+
+
+@shows("authorization")
+@pytest.mark.parametrize(("scope", "told"), [("read", True), ("call", False)])
+async def test_what_servers_say_of_themselves_is_for_those_who_may_look(tmp_path: Path, scope: str, told: bool) -> None:
+    async with house(tmp_path, auth=only(scope)) as home:
+        for mode in ("auto", "legacy"):
+            async with as_only(home, mode) as client:
+                assert ("## up" in (client.instructions or "")) is told
+
+
+@shows("authorization")
+async def test_listening_needs_the_scope_that_listing_needs(tmp_path: Path) -> None:
+    async with house(tmp_path, auth=only("call")) as home, as_only(home, "auto") as client:
+        for refused in (client.list_tools(), _listening(client)):
+            with pytest.raises(MCPError) as error:
+                await refused
+            assert error.value.error.data["code"] == "forbidden"
+
+
+@shows("authorization")
+async def test_a_session_that_may_not_list_is_not_told_that_a_list_changed(tmp_path: Path) -> None:
+    heard: list[str] = []
+
+    async def hear(message: Any) -> None:
+        heard.append(type(message).__name__)
+
+    async with house(tmp_path, auth=only("call")) as home:
+        ear = Ear()
+        async with (
+            as_only(home, "legacy", message_handler=hear),
+            home.client(Door.STDIO_LEGACY, message_handler=ear),
+            httpx2.AsyncClient(base_url=home.origin, headers={"X-API-Key": ONLY}) as http,
+        ):
+            await http.post("/api/v1/tools/up__grow/call", json={})
+            assert await ear.wait()  # and until it is quiet
+
+    assert heard == []
+
+
+async def _listening(client: Client) -> None:
+    async with client.listen(tools_list_changed=True):
+        pass
+
+
+ONLY = new_key()
+
+
+def only(scope: str) -> dict[str, Any]:
+    """The `auth` of a gateway with one key of one scope."""
+    return {"keys": [{"name": "only", "hash": hashed(ONLY), "scopes": [scope]}]}
+
+
+@asynccontextmanager
+async def as_only(home: House, mode: str, **options: Any) -> AsyncIterator[Client]:
+    async with (
+        httpx2.AsyncClient(headers={"X-API-Key": ONLY}, timeout=20) as http,
+        Client(streamable_http_client(home.url, http_client=http), mode=mode, **options) as client,
+    ):
+        yield client

@@ -199,7 +199,7 @@ async def test_a_changed_profile_is_announced(home: House) -> None:
         await until(lambda: len(home.app.sessions) == 1)
         before = home.app.config.path.read_text(encoding="utf-8")
         home.app.config.path.write_text(before.replace('"*__fail"', '"*__echo"'), encoding="utf-8")
-        assert home.app.reload()
+        assert home.app.reloading.reload()
         assert "notifications/tools/list_changed" in await ear.wait()
         names = [tool.name for tool in (await client.list_tools(cache_mode="refresh")).tools]
 
@@ -211,8 +211,8 @@ async def test_a_file_without_the_served_profile_is_not_taken_over(home: House) 
     before = home.app.config.path.read_text(encoding="utf-8")
     home.app.config.path.write_text(before.replace('"work"', '"play"'), encoding="utf-8")
 
-    assert not home.app.reload()
-    assert "profiles.work: there is no such profile; known: play, rest, nobody" in (home.app.reload_error or "")
+    assert not home.app.reloading.reload()
+    assert "profiles.work: there is no such profile; known: play, rest, nobody" in (home.app.reloading.error or "")
 
 
 @shows("profiles")

@@ -35,7 +35,7 @@ def config(model: OpenAIServer) -> dict[str, Any]:
 
 
 async def found(app: App, query: str) -> list[str]:
-    result = await app.call_tool("search", {"query": query, "kind": "tools", "limit": 1}, None)
+    result = await app.command_line.call_tool("search", {"query": query, "kind": "tools", "limit": 1}, None)
     return [hit["name"] for hit in result["structuredContent"]["results"]]
 
 
@@ -96,5 +96,5 @@ async def test_a_model_configured_later_is_used_from_then_on(tmp_path: Path) -> 
                 assert await found(app, SIESTA) == []
                 assert model.embedded == []
                 write_config(tmp_path, {"reload": {"watch": False}, **config(model)})
-                assert app.reload()
+                assert app.reloading.reload()
                 await until_found(app, SIESTA, "box__slow")

@@ -12,7 +12,7 @@ from mcp_gateway.catalog import Kind, Route
 from mcp_gateway.errors import InvalidParams, Overloaded, RateLimited, RpcError, UnknownName, UpstreamTimeout
 from mcp_gateway.events import CallEnded, CallStarted, Events
 from mcp_gateway.middleware import Next
-from mcp_gateway.middleware.audit import MAX_ARGUMENTS_BYTES, MAX_TEXT, Arguments, Audit, digest
+from mcp_gateway.middleware.audit import MAX_ARGUMENTS_BYTES, MAX_TEXT, Arguments, Audit, AuditRules, digest
 from mcp_gateway.observe.redaction import Redactor
 from mcp_gateway.wire import Raw
 
@@ -28,7 +28,7 @@ class Told:
         events, redactor = Events(), Redactor()
         redactor.know([SECRET])
         events.subscribe(self.calls.append)
-        self.audit = Audit(events, redactor.clean, lambda: "policy")
+        self.audit = Audit(events, redactor.clean, AuditRules("policy"))
 
     @property
     def one(self) -> CallEnded:
@@ -154,7 +154,7 @@ async def test_arguments_are_told_as_a_digest_whatever_their_order() -> None:
     assert (first.arguments or "").startswith("sha256:")
     assert SECRET not in repr(told.calls)
     assert digest({"a": 2}) != digest({"a": 1})
-    told.audit.arguments = Arguments.OFF
+    told.audit.configure(AuditRules("policy", Arguments.OFF))
     await told.audit(call({"a": 1}), giving(b"{}"))
     assert told.ended[-1].arguments is None
     assert digest(None) is digest({"a": object()}) is None
@@ -162,7 +162,7 @@ async def test_arguments_are_told_as_a_digest_whatever_their_order() -> None:
 
 async def test_in_full_they_are_kept_without_secrets_up_to_a_bound() -> None:
     told = Told()
-    told.audit.arguments = Arguments.FULL
+    told.audit.configure(AuditRules("policy", Arguments.FULL))
     long = {"text": "x" * MAX_ARGUMENTS_BYTES}
     for arguments in (
         {"b": SECRET, "a": [1, "\u202e\u001b"]},

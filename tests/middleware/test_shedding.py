@@ -50,9 +50,9 @@ async def test_a_call_above_the_rate_is_a_result_in_every_revision(tmp_path: Pat
 
 async def test_the_status_tells(tmp_path: Path) -> None:
     async with house(tmp_path) as home:
-        assert home.app.status(PERSON)["memory"] == {"shedding": None, "episodes": 0}
+        assert home.app.status.of(PERSON)["memory"] == {"shedding": None, "episodes": 0}
         home.app.memory.note(FULL)
-        assert home.app.status(PERSON)["memory"] == {
+        assert home.app.status.of(PERSON)["memory"] == {
             "shedding": "0 of the 0 MiB of this container are in use",
             "episodes": 1,
         }

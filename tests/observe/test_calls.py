@@ -76,7 +76,7 @@ def test_calls_older_than_records_are_kept_are_not_shown(calls: Calls) -> None:
 
 async def test_nothing_is_kept_where_nothing_is_to_be_recorded(calls: Calls, tmp_path: Path) -> None:
     calls.hear(ended())
-    calls.keeping = Keeping(None)
+    calls.configure(Keeping(None))
     calls.hear(ended())
     await calls.flush()
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import pytest
 from mcp_gateway.errors import Forbidden
-from mcp_gateway.security.policy import check_admin, check_scope, check_whole, needed_scope
+from mcp_gateway.security.policy import allows, check_admin, check_scope, check_whole, needed_scope
 from mcp_gateway.security.principal import LOCAL, SCOPES, Grant, Principal
 
 
 @pytest.mark.parametrize(
     ("method", "tool", "scope"),
     [
+        ("initialize", None, "read"),
+        ("server/discover", None, "read"),
+        ("subscriptions/listen", None, "read"),
         ("tools/list", None, "read"),
         ("prompts/list", None, "read"),
         ("prompts/get", "x", "read"),
@@ -31,6 +34,8 @@ from mcp_gateway.security.principal import LOCAL, SCOPES, Grant, Principal
 def test_each_method_needs_one_scope(method: str, tool: object, scope: str) -> None:
     assert needed_scope(method, tool) == scope
     check_scope(Principal("one", frozenset({scope})), method, tool)
+    assert tool is not None or allows(Principal("one", frozenset({scope})), method)
+    assert tool is not None or not allows(Principal("other", LOCAL.scopes - {scope}), method)
     with pytest.raises(Forbidden, match=repr(scope)):
         check_scope(Principal("other", LOCAL.scopes - {scope}), method, tool)
 

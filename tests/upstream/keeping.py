@@ -19,6 +19,7 @@ from mcp_gateway.upstream.agent import MCPAgent
 from mcp_gateway.upstream.definition import AgentRules, Definition, Dial, Isolation
 from mcp_gateway.upstream.dispatch.base import Dispatcher, Listener
 from mcp_gateway.upstream.dispatch.http import HttpDispatcher
+from mcp_gateway.upstream.dispatch.origin import Origin
 from mcp_gateway.upstream.dispatch.sse import SseDispatcher
 from mcp_gateway.upstream.dispatch.stdio import StdioDispatcher
 from mcp_gateway.upstream.eras import EraBook
@@ -51,11 +52,11 @@ def everything(*arguments: str, name: str = "up") -> Dial:
 
 
 def http(url: str, name: str = "up") -> Dial:
-    return lambda listener: HttpDispatcher(name, url, headers={}, tls=None, proxy=None, listener=listener)
+    return lambda listener: HttpDispatcher(Origin(name, url, headers={}, tls=None, proxy=None), listener=listener)
 
 
 def sse(url: str, name: str = "up") -> Dial:
-    return lambda listener: SseDispatcher(name, url, headers={}, tls=None, proxy=None, listener=listener)
+    return lambda listener: SseDispatcher(Origin(name, url, headers={}, tls=None, proxy=None), listener=listener)
 
 
 def defined(dial: Dial, *, name: str = "up", **more: Any) -> Definition:

@@ -4,9 +4,9 @@
 `Gateway.route`; errors are `{error, timestamp, details}`. No operation takes a command to run as an upstream.
 """
 
-from mcp_gateway.downstream.rest.desk import Embedded, Process
+from mcp_gateway.downstream.rest.desk import Process
 from mcp_gateway.downstream.rest.openapi import document
 from mcp_gateway.downstream.rest.operation import PREFIX
 from mcp_gateway.downstream.rest.routes import routes
 
-__all__ = ["PREFIX", "Embedded", "Process", "document", "routes"]
+__all__ = ["PREFIX", "Process", "document", "routes"]

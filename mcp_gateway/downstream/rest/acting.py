@@ -1,4 +1,7 @@
-"""Operations that act: each is one call on `Gateway.route`, answered whole or as an event stream."""
+"""Operations that act: each is one call, answered whole or as an event stream.
+
+Calls go through `Gateway.route`; only making vectors, which no name stands for, has a short path of its own.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +24,9 @@ from mcp_gateway.downstream.rest.requests import (
     SearchRequest,
 )
 from mcp_gateway.llm.confirmation import CONFIRM_KEY
+from mcp_gateway.observe.trace import at_work
 from mcp_gateway.security.policy import require
-from mcp_gateway.wire import Raw, encode
+from mcp_gateway.wire import Raw
 
 OWN: Final = frozenset({"timeout_s", "stream", "confirm"})
 """Members that are for this door; the others are a tool's arguments."""
@@ -70,12 +74,11 @@ async def ask(desk: Desk, request: Request) -> Response:
 async def embeddings(desk: Desk, request: Request) -> Response:
     body, _ = await desk.read(request, EmbeddingsRequest)
     texts = [body.input] if isinstance(body.input, str) else body.input
-    principal = desk.client(request).principal
+    call = desk.call(request, "embeddings", {"arguments": {"input": texts}})
 
     async def run() -> bytes:
-        with desk.in_flight:
-            made = await desk.process.embed(principal, texts)
-        return encode({"embeddings": made.vectors, "model": made.model})
+        with desk.in_flight, at_work(call.trace):
+            return bytes(await desk.process.embed(call))
 
     return await whole(run, request.receive)
 

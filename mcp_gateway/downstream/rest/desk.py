@@ -21,7 +21,6 @@ from mcp_gateway.gateway import Gateway
 from mcp_gateway.observe.trace import HEADER, Trace
 from mcp_gateway.revisions import LATEST_LEGACY
 from mcp_gateway.security.pin_desk import PinDesk
-from mcp_gateway.security.principal import Principal
 from mcp_gateway.validation import reasons
 from mcp_gateway.wire import Malformed, Raw, RawParams, check, fields, loads
 
@@ -31,25 +30,18 @@ _numbers: Final = count(1)
 
 
 @dataclass(frozen=True, slots=True)
-class Embedded:
-    """Vectors in the order of their texts, and the name of the model that made them."""
-
-    vectors: list[list[float]]
-    model: str
-
-
-@dataclass(frozen=True, slots=True)
 class Process:
     """What REST shows and may change of the process around the gateway.
 
-    `status` is all that a client may know of it. `embed` raises RateLimited, ModelRefused and ModelUnavailable.
+    `status` is all that a client may know of it. `embed` makes a vector of each text of the call's `input`, and
+    the body of the answer; raises Overloaded, RateLimited, ModelRefused and ModelUnavailable.
     `reload` reads the configuration again and gives the settings that need a restart; raises BadConfig, and nothing has
     changed then. `calls` are the last ones, so many of them, of one principal or of all (None).
     """
 
     status: Callable[[Client], dict[str, Any]]
     cache: TieredCache
-    embed: Callable[[Principal, list[str]], Awaitable[Embedded]]
+    embed: Callable[[Call], Awaitable[Raw]]
     reload: Callable[[], list[str]]
     calls: Callable[[int, str | None], list[dict[str, Any]]]
     pins: PinDesk

@@ -19,9 +19,7 @@ from mcp_gateway.call import QUIET, Sink
 from mcp_gateway.errors import GatewayError, OperatorError, RpcError, TryLater, UpstreamDisconnected
 from mcp_gateway.revisions import at_least, is_modern
 from mcp_gateway.upstream.dispatch import headers as header_fields
-from mcp_gateway.upstream.dispatch.address import TlsSettings
-from mcp_gateway.upstream.dispatch.authorization import Authorization
-from mcp_gateway.upstream.dispatch.base import MAX_MESSAGE_BYTES, Dispatcher, Listener, disconnected
+from mcp_gateway.upstream.dispatch.base import Dispatcher, Listener, disconnected
 from mcp_gateway.upstream.dispatch.conversation import Conversation, retry_s
 from mcp_gateway.upstream.dispatch.exchange import Exchange, OnEvent
 from mcp_gateway.upstream.dispatch.http_session import HttpSession
@@ -59,28 +57,10 @@ class HttpDispatcher(Dispatcher):
     begins a new session.
     """
 
-    def __init__(
-        self,
-        server: str,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        tls: TlsSettings | None,
-        proxy: str | None,
-        listener: Listener,
-        max_message_bytes: int = MAX_MESSAGE_BYTES,
-        authorization: Authorization | None = None,
-    ) -> None:
-        super().__init__(server, listener=listener, max_message_bytes=max_message_bytes)
-        self._origin = Origin(
-            server,
-            url,
-            headers=headers,
-            tls=tls,
-            proxy=proxy,
-            max_message_bytes=max_message_bytes,
-            authorization=authorization,
-        )
+    def __init__(self, origin: Origin, *, listener: Listener) -> None:
+        """`origin` is closed with the connection."""
+        super().__init__(origin.server, listener=listener, max_message_bytes=origin.max_message_bytes)
+        self._origin = origin
         self._calls = PendingCalls()
         self._is_open = False
         self._session = HttpSession()

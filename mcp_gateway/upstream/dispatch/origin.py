@@ -13,7 +13,7 @@ from mcp_gateway.errors import BadConfig, UpstreamDisconnected
 from mcp_gateway.upstream.dispatch import headers as header_fields
 from mcp_gateway.upstream.dispatch.address import Address, TlsSettings, parse_url
 from mcp_gateway.upstream.dispatch.authorization import Authorization
-from mcp_gateway.upstream.dispatch.base import off_protocol
+from mcp_gateway.upstream.dispatch.base import MAX_MESSAGE_BYTES, off_protocol
 from mcp_gateway.upstream.dispatch.connector import Connector
 from mcp_gateway.upstream.dispatch.exchange import Exchange, OnEvent
 from mcp_gateway.upstream.dispatch.pool import Pool
@@ -26,7 +26,7 @@ _ACCEPT = {
 
 
 class Origin:
-    """One upstream over HTTP.
+    """One upstream over HTTP, in bodies of at most `max_message_bytes`.
 
     Attributes:
         address: the configured URL, taken apart.
@@ -41,7 +41,7 @@ class Origin:
         headers: Mapping[str, str],
         tls: TlsSettings | None,
         proxy: str | None,
-        max_message_bytes: int,
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
         authorization: Authorization | None = None,
     ) -> None:
         """`authorization` takes the place of any configured `Authorization` header."""
@@ -55,7 +55,7 @@ class Origin:
             self.headers.pop("authorization", None)
         self._authorization = authorization
         self._configured = header_fields.lines(self.headers)
-        self._max_message_bytes = max_message_bytes
+        self.max_message_bytes = max_message_bytes
         self._proxy = None if proxy is None else _parse_proxy(server, proxy)
         self._connector = Connector(server, self.address, tls, self._proxy)
         self._pool = Pool(server, self._connector)
@@ -120,7 +120,7 @@ class Origin:
         request = b"%b%bcontent-length: %d\r\n\r\n%b" % (self._head(verb, target.target), lines, len(body), body)
         connection = await self._pool.acquire()
         while True:
-            exchange = Exchange(self.server, self._max_message_bytes, on_event)
+            exchange = Exchange(self.server, self.max_message_bytes, on_event)
             reused = connection.used
             connection.start(request, exchange)
             try:

@@ -20,10 +20,9 @@ from mcp_gateway.errors import (
     UpstreamMessageTooLarge,
     UpstreamUnavailable,
 )
-from mcp_gateway.upstream.dispatch.address import Address, TlsSettings
+from mcp_gateway.upstream.dispatch.address import Address
 from mcp_gateway.upstream.dispatch.answers import broken, outcome_of
-from mcp_gateway.upstream.dispatch.authorization import Authorization
-from mcp_gateway.upstream.dispatch.base import MAX_MESSAGE_BYTES, Dispatcher, Listener, disconnected, off_protocol
+from mcp_gateway.upstream.dispatch.base import Dispatcher, Listener, disconnected, off_protocol
 from mcp_gateway.upstream.dispatch.event_stream import ServerSentEvent
 from mcp_gateway.upstream.dispatch.exchange import Exchange
 from mcp_gateway.upstream.dispatch.ids import our_id
@@ -49,28 +48,10 @@ LAST_NOTICES_S = 0.4
 class SseDispatcher(Dispatcher):
     """A legacy HTTP+SSE upstream. Entering opens the stream; `closed` is set when it ends."""
 
-    def __init__(
-        self,
-        server: str,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        tls: TlsSettings | None,
-        proxy: str | None,
-        listener: Listener,
-        max_message_bytes: int = MAX_MESSAGE_BYTES,
-        authorization: Authorization | None = None,
-    ) -> None:
-        super().__init__(server, listener=listener, max_message_bytes=max_message_bytes)
-        self._origin = Origin(
-            server,
-            url,
-            headers=headers,
-            tls=tls,
-            proxy=proxy,
-            max_message_bytes=max_message_bytes,
-            authorization=authorization,
-        )
+    def __init__(self, origin: Origin, *, listener: Listener) -> None:
+        """`origin` is closed with the connection."""
+        super().__init__(origin.server, listener=listener, max_message_bytes=origin.max_message_bytes)
+        self._origin = origin
         self._calls = PendingCalls()
         self._endpoint: Address | None = None
         self._endpoint_known = asyncio.Event()

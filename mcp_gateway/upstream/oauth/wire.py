@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from mcp_gateway.errors import GatewayError, UpstreamAuth, UpstreamUnavailable
 from mcp_gateway.fetch import Answer, Fetcher, FetchFailed, Resolve, resolve
-from mcp_gateway.security.addresses import is_loopback, is_private, networks
+from mcp_gateway.security.addresses import is_confidential, is_loopback, is_private, networks
 from mcp_gateway.upstream.oauth.account import LoginSettings
 
 MAX_BYTES: Final = 256 * 1024
@@ -22,6 +22,7 @@ MAX_BYTES: Final = 256 * 1024
 TIMEOUT_S: Final = 10.0
 """Of any request (our choice)."""
 
+_NO_SETTINGS: Final = LoginSettings()
 _ADVICE: Final = "if that is right, add its network to security.private_networks"
 
 _ERROR = re.compile(r"[a-z_]{1,64}")
@@ -48,7 +49,7 @@ class AuthorizationWire:
         server: str,
         url: str,
         environ: Mapping[str, str],
-        settings: LoginSettings = LoginSettings(),
+        settings: LoginSettings = _NO_SETTINGS,
         *,
         resolve: Resolve = resolve,
         timeout_s: float = TIMEOUT_S,
@@ -86,10 +87,10 @@ class AuthorizationWire:
         return answer
 
     def _check(self, url: str) -> None:
-        parts = urlsplit(url)
-        local = is_loopback(parts.hostname or "")
-        if (parts.scheme == "https" and not local) or (self._is_local and local and parts.scheme in ("http", "https")):
-            if self._may_be_private(parts.hostname or "") or not is_private(parts.hostname or "", self._networks):
+        host = urlsplit(url).hostname or ""
+        local = is_loopback(host)
+        if is_confidential(url) and (self._is_local or not local):
+            if local or self._may_be_private(host) or not is_private(host, self._networks):
                 return
             raise self.unusable(f"has a private address; {_ADVICE}")
         raise self.unusable("has an address that is not https" + (", or this machine's" if local else ""))

@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 from mcp_gateway.llm.result import AskResult
+from mcp_gateway.observe.memory import Reading
 
 from tests.downstream.rest.errors import code, failure
 from tests.downstream.rest.house import asking
@@ -17,6 +18,7 @@ from tests.fakes.openai_server import Refuses, Says
 from tests.interaction.house import FEW_BUILTINS
 
 LOOKS = Says(calls=[("sysinfo", {"sections": ["gateway"]})])
+TRACEPARENT = f"00-{'ab' * 16}-{'cd' * 8}-01"
 WRITES = Says(calls=[("up__echo", {"text": "x"})])
 
 
@@ -180,3 +182,25 @@ async def test_a_caller_that_is_too_fast_is_told_when_to_come_back(tmp_path: Pat
 async def test_without_an_embedding_model_there_are_no_vectors(tmp_path: Path) -> None:
     async with asking(tmp_path) as there:
         assert code(await there.post("embeddings", {"input": "a"})) == (502, "model_refused")
+
+
+async def test_making_vectors_is_recorded_like_a_call(tmp_path: Path) -> None:
+    async with asking(tmp_path, embedding_model="tiny") as there:
+        await there.post("embeddings", {"input": "private"}, headers={"traceparent": TRACEPARENT})
+        calls = (await there.http.get("/api/v1/calls")).json()["calls"]
+
+    (call,) = calls
+    assert (call["method"], call["principal"], call["door"]) == ("embeddings", "key:owner", "rest")
+    assert (call["outcome"], call["trace"]) == ("ok", TRACEPARENT.split("-")[1])
+    assert call["arguments"].startswith("sha256:")
+    assert "private" not in str(calls)
+
+
+async def test_no_vectors_are_made_while_memory_is_short(tmp_path: Path) -> None:
+    async with asking(tmp_path, embedding_model="tiny") as there:
+        there.home.app.memory.note(Reading(total=1000, available=10, limit=1000, used=990))
+        answer = await there.post("embeddings", {"input": "a"})
+
+    assert code(answer) == (503, "overloaded")
+    assert answer.headers["retry-after"] == "5"
+    assert there.model.embedded == []

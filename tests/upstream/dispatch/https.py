@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from mcp_gateway.upstream.dispatch.base import Listener
 from mcp_gateway.upstream.dispatch.http import HttpDispatcher
+from mcp_gateway.upstream.dispatch.origin import Origin
 from mcp_gateway.upstream.dispatch.sse import SseDispatcher
 
 from tests.fakes.http_server import Request, Wire
@@ -14,12 +16,16 @@ LEGACY = "2025-11-25"
 MODERN = "2026-07-28"
 
 
-def http(url: str, **more: Any) -> HttpDispatcher:
-    return HttpDispatcher("fake", url, **{"headers": {}, "tls": None, "proxy": None, "listener": unheard, **more})
+def http(url: str, *, listener: Listener = unheard, **more: Any) -> HttpDispatcher:
+    return HttpDispatcher(origin(url, **more), listener=listener)
 
 
-def sse(url: str, **more: Any) -> SseDispatcher:
-    return SseDispatcher("fake", url, **{"headers": {}, "tls": None, "proxy": None, "listener": unheard, **more})
+def sse(url: str, *, listener: Listener = unheard, **more: Any) -> SseDispatcher:
+    return SseDispatcher(origin(url, **more), listener=listener)
+
+
+def origin(url: str, **more: Any) -> Origin:
+    return Origin("fake", url, **{"headers": {}, "tls": None, "proxy": None, **more})
 
 
 async def handshake(dispatcher: HttpDispatcher | SseDispatcher, revision: str = LEGACY, **capabilities: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,22 +30,13 @@ def origin(url: str, name: str = "up", **more: Any) -> Origin:
 
 
 def sse_dispatcher(url: str, credential: Credential) -> SseDispatcher:
-    return SseDispatcher(
-        "up",
-        url,
-        headers={},
-        tls=None,
-        proxy=None,
-        listener=lambda method, params: None,
-        authorization=credential,
-    )
+    way = Origin("up", url, headers={}, tls=None, proxy=None, authorization=credential)
+    return SseDispatcher(way, listener=lambda method, params: None)
 
 
-def dispatcher(url: str, credential: Credential, **more: Any) -> HttpDispatcher:
-    fields: dict[str, Any] = {"headers": {}, **more}
-    return HttpDispatcher(
-        "up", url, tls=None, proxy=None, listener=lambda method, params: None, authorization=credential, **fields
-    )
+def dispatcher(url: str, credential: Credential, headers: Mapping[str, str] | None = None) -> HttpDispatcher:
+    way = Origin("up", url, headers=headers or {}, tls=None, proxy=None, authorization=credential)
+    return HttpDispatcher(way, listener=lambda method, params: None)
 
 
 async def logged_in(
