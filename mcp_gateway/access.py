@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mcp_gateway.config import Config
 from mcp_gateway.downstream.auth import Authentication
 from mcp_gateway.errors import BadConfig
+from mcp_gateway.observe.reading import Ending
 from mcp_gateway.security.addresses import is_loopback
 from mcp_gateway.security.key_store import KEYS_FILE, KeyRing, KeyStore
 from mcp_gateway.security.keys import ApiKey
@@ -72,6 +73,20 @@ class Access:
     def _is_exposed(self) -> bool:
         """Whether others than this machine reach the door, by its address or through a proxy."""
         return not is_loopback(self.host) or self._has_proxies
+
+    def endings(self) -> list[Ending]:
+        """When keys end that have an end."""
+        return [
+            Ending(
+                at=key.expires_unix_s,
+                lasts_s=None if key.created_unix_s is None else key.expires_unix_s - key.created_unix_s,
+                what=f"the API key {key.name!r}",
+                fix="replace it, or revoke it if it is not needed any more",
+                key=key.name,
+            )
+            for key in self._ring
+            if key.expires_unix_s is not None
+        ]
 
     def is_asked_for(self) -> bool:
         """Whether whoever comes over HTTP has to say who it is.

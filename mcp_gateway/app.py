@@ -42,6 +42,7 @@ from mcp_gateway.middleware.cache_rules import CacheRules, Caching
 from mcp_gateway.middleware.heartbeat import Heartbeat
 from mcp_gateway.middleware.limits import LimitsMiddleware
 from mcp_gateway.middleware.shedding import Shedding
+from mcp_gateway.middleware.tracing import tracing
 from mcp_gateway.observe.alerts import Alerts
 from mcp_gateway.observe.audit_file import AuditFile
 from mcp_gateway.observe.calls import Calls
@@ -75,6 +76,7 @@ from mcp_gateway.wiring import (
     kept_answers,
     memory_reading,
     model_settings,
+    spans,
     surface,
     trust,
     webhook_url,
@@ -148,6 +150,7 @@ class App:
         self.webhook = Webhook(lambda: webhook_url(self.config), {"gateway": config.path.name}, environ)
         self.alerts = Alerts(alert_rules(config), lambda: self.status.reading(), self.webhook.send, state)
         self.heartbeat = Heartbeat()
+        self.spans = spans(config, environ)
         self._audit = Audit(self.events, self._redactor.clean, audit_rules(config))
         self.calls = Calls(AuditFile(state / "audit", key), keeping(config))
         self.memory = MemoryWatch(memory_reading)
@@ -166,6 +169,7 @@ class App:
             MCPFunctions(finders(self._services)),
             middleware=[
                 self.heartbeat,  # outermost: silence is broken whatever the layers below wait for
+                *([tracing] if self.spans else []),  # before whoever tells of the call's span
                 self._audit,  # sees all that follow, the cache included
                 shedding,
                 self._limits,
@@ -187,11 +191,14 @@ class App:
             self.alerts,
             self.memory,
             self.reloading.status,
+            lambda: (*self.logins.endings(), *self.access.endings()),
         )
         self._saving = Saving(self.upstreams, snapshot, names, lambda: self.gateway.catalog.sticky)
         for hears in (self.sessions, self._cached, self._services.index, self.calls, self.alerts, self._saving):
             self.events.subscribe(hears.hear)
         self.events.subscribe(self.command_line.hear)
+        if self.spans is not None:
+            self.events.subscribe(self.spans.hear)
 
     @property
     def config(self) -> Config:
@@ -229,7 +236,8 @@ class App:
                 failure = raised
             finally:
                 group.cancel_scope.cancel()
-        for save in (self.calls.flush, self._saving.flush, self.pins.save):
+        saves = [self.calls.flush, self._saving.flush, self.pins.save]
+        for save in (*saves, self.spans.close) if self.spans else saves:
             with anyio.move_on_after(SAVE_WITHIN_S, shield=True):
                 await save()
         if failure is not None:

@@ -115,6 +115,8 @@ def outgoing(call: Call, up: Session) -> RawParams:
     elif call.client.modern:
         params.pop("inputResponses", None)
         params.pop("requestState", None)
+    if call.trace.is_recorded:
+        kept[TRACEPARENT] = call.trace.onward
     if kept:
         params["_meta"] = kept
     return params
@@ -131,7 +133,8 @@ def declared(client: Client, meta: Mapping[str, Any]) -> Any:
 def outgoing_headers(call: Call, params: RawParams, up: Session) -> dict[str, str]:
     """The trace, and what a modern upstream compares with the body (2026-07-28, streamable-http; SEP-2243).
 
-    A caller's `_meta.traceparent` goes on as it is; to a caller's params that hold none, nothing is added.
+    A caller's `_meta.traceparent` goes on as it is; to a caller's params that hold none, nothing is added, unless the
+    call is recorded as a span: then both name that one (SEP-414).
     """
     headers = {TRACEPARENT: call.trace.onward}
     if not up.modern:

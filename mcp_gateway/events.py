@@ -87,14 +87,15 @@ that is an error; with an error of the upstream's own."""
 
 
 class CallEnded(msgspec.Struct, frozen=True):
-    """A call is over, well or not. Holds no argument and no result.
+    """A call is over, well or not. Holds no result.
 
     `at` is when it came, in epoch seconds. `server` is None for built-ins and for what led nowhere; `tool` is the
     upstream's own name of a tool or prompt, or a URI. `outcome` is one of OUTCOMES or a stable code of
     `errors.CODES`. `cached` is None for a call that the cache may not answer. `arguments` is a
-    digest, `policy` that of the configuration in force. `refused` calls got no further than their name; the record
-    folds such into one whose `count` tells how many they were. A Struct, since every call makes one: a dataclass
-    takes ten times as long (2026-11-24).
+    digest, or their JSON where the configuration asks for it, `policy` the digest of the configuration in force.
+    `refused` calls got no further than their name; the record folds such into one whose `count` tells how many they
+    were. `parent` is the caller's span, None where there is none; `sampled` says whether whoever began the trace
+    records it. A Struct, since every call makes one: a dataclass takes ten times as long (2026-11-24).
     """
 
     at: float
@@ -113,6 +114,8 @@ class CallEnded(msgspec.Struct, frozen=True):
     policy: str
     refused: bool = False
     count: int = 1
+    parent: str | None = None
+    sampled: bool = True
 
 
 Event = ServerStateChanged | OfferChanged | CatalogChanged | ResourceUpdated | LogMessage | CallStarted | CallEnded

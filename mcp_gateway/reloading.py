@@ -108,6 +108,7 @@ class Reloading:
             "cache.memory": (old.cache.memory, new.cache.memory),
             "cache.disk": (old.cache.disk, new.cache.disk),
             "cache.backend": (old.cache.backend, new.cache.backend),
+            "observability.otlp": (old.observability.otlp, new.observability.otlp),
             "observability.metrics": (old.observability.metrics, new.observability.metrics),
             "tools.execute.runner": (old.tools.execute.runner, new.tools.execute.runner),
             "tools.execute.container": (old.tools.execute.container, new.tools.execute.container),

@@ -8,7 +8,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from mcp_gateway import __version__
 from mcp_gateway.builtin import cgroup
 from mcp_gateway.cache import Cache, Scope, TieredCache, open_cache
 from mcp_gateway.call import Mode
@@ -22,7 +24,7 @@ from mcp_gateway.downstream.server import Transport
 from mcp_gateway.downstream.websocket import SocketRules
 from mcp_gateway.errors import BadConfig
 from mcp_gateway.llm import Settings
-from mcp_gateway.middleware.audit import AuditRules
+from mcp_gateway.middleware.audit import Arguments, AuditRules
 from mcp_gateway.middleware.cache_rules import Caching
 from mcp_gateway.middleware.limits import CallLimits, ServerRates
 from mcp_gateway.observe.alerts import AlertRules
@@ -36,6 +38,9 @@ from mcp_gateway.showcase import Profile, ShowRules
 from mcp_gateway.upstream.define import Authorize, credential, define
 from mcp_gateway.upstream.definition import Definition
 from mcp_gateway.upstream.wall import Choose
+
+if TYPE_CHECKING:
+    from mcp_gateway.observe.spans import Spans
 
 
 def transport(config: Config) -> Transport:
@@ -99,6 +104,7 @@ def definitions(config: Config, environ: Mapping[str, str], choose: Choose, auth
             choose=choose,
             authorize=authorize,
             caps=caps(config),
+            private_networks=config.security.private_networks,
             skipped=config.skipped.get(name),
         )
         for name, server in config.servers.items()
@@ -228,7 +234,7 @@ def keeping(config: Config) -> Keeping:
 def alert_rules(config: Config) -> AlertRules:
     """When somebody is told."""
     alerts = config.observability.alerts
-    return AlertRules(alerts.error_rate, alerts.window, alerts.latency, alerts.memory)
+    return AlertRules(alerts.error_rate, alerts.window, alerts.latency, alerts.memory, alerts.expiry)
 
 
 def webhook_url(config: Config) -> str | None:
@@ -237,9 +243,25 @@ def webhook_url(config: Config) -> str | None:
     return None if webhook is None else webhook.get_secret_value()
 
 
+def spans(config: Config, environ: Mapping[str, str]) -> Spans | None:
+    """Where calls are told of as spans; its libraries are imported only then.
+
+    Raises BadConfig where they are not installed.
+    """
+    collector = config.observability.otlp
+    if collector is None:
+        return None
+    try:
+        from mcp_gateway.observe.spans import Spans
+    except ModuleNotFoundError:
+        fix = "pip install 'mcp-gateway-server[otel]', or leave the setting out"
+        raise BadConfig(f"{config.path.name}: observability.otlp: exporting traces needs an extra: {fix}") from None
+    return Spans(collector, __version__, environ)
+
+
 def audit_rules(config: Config) -> AuditRules:
     """What the record of calls says besides the calls."""
-    return AuditRules(_policy(config), digests=config.observability.calls.arguments != "off")
+    return AuditRules(_policy(config), Arguments(config.observability.calls.arguments))
 
 
 def _policy(config: Config) -> str:

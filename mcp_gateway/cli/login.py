@@ -33,7 +33,7 @@ def login(output: Output, name: str, no_browser: bool) -> None:
     """Log in to a server with OAuth; a running gateway uses the login at once. Exits with 3 when it is refused."""
     config = load_config(config_path(output), environ=os.environ)
     server = _remote(config, name)
-    account = anyio.run(_login, name, server, config.limits.max_result, no_browser)
+    account = anyio.run(_login, name, server, config, no_browser)
     ends_at = None if account.ends_at is None else datetime.fromtimestamp(int(account.ends_at), UTC).isoformat()
     renews = account.tokens.refresh is not None or server.auth is None or server.auth.client_credentials
     if output.as_json:
@@ -69,13 +69,13 @@ def logout(output: Output, name: str | None, every: bool) -> None:
         say(f"forgot {count} login{'' if count == 1 else 's'}")
 
 
-async def _login(name: str, server: HttpServer | SseServer, max_message_bytes: int, no_browser: bool) -> Account:
+async def _login(name: str, server: HttpServer | SseServer, config: Config, no_browser: bool) -> Account:
     from mcp_gateway.upstream.define import login_settings, origin
     from mcp_gateway.upstream.oauth.entry import log_in
 
-    settings = login_settings(server)
+    settings = login_settings(server, config.security.private_networks)
     assert settings is not None, "_remote has seen to it"
-    way = origin(name, server, os.environ, max_message_bytes)
+    way = origin(name, server, os.environ, config.limits.max_result)
     state = folders(os.environ).state
     show = _show if no_browser else _open
     return await log_in(way, str(server.url), settings, state, os.environ, show)

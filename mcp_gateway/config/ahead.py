@@ -9,22 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from pydantic import BaseModel
-
 from mcp_gateway.config.model import Config
 from mcp_gateway.errors import BadConfig
 
 REFUSED: Final[tuple[tuple[str, Callable[[Config], bool]], ...]] = (
-    ("security.require_pinned", lambda config: config.security.require_pinned),
     ("tools.execute.runner: unsafe-none", lambda config: config.tools.execute.runner == "unsafe-none"),
     ("cluster", lambda config: config.cluster.redis is not None),
 )
 """Path -> whether the file asks for protection, or for a shape of service, that is not there yet."""
-
-IGNORED: Final = (
-    "observability.otlp",
-    "security.private_networks",
-)
 
 
 def refusals(config: Config) -> tuple[str, ...]:
@@ -48,20 +40,5 @@ def told(config: Config) -> tuple[str, ...]:
 
 def notes(config: Config) -> tuple[str, ...]:
     """A line for each setting that is read and has no effect yet."""
-    ignored = [path for path in IGNORED if _is_set(config, path)]
-    if config.cache.backend == "redis":
-        ignored.append("cache.backend: redis")
-    if config.observability.calls.arguments == "full":
-        ignored.append("observability.calls.arguments: full")
+    ignored = ["cache.backend: redis"] if config.cache.backend == "redis" else []
     return tuple(f"{config.path.name}: {path}: read, but without effect in this version" for path in ignored)
-
-
-def _is_set(config: Config, path: str) -> bool:
-    section: BaseModel = config
-    for key in path.split("."):
-        if key not in section.model_fields_set:
-            return False
-        value = getattr(section, key)
-        if isinstance(value, BaseModel):
-            section = value
-    return True

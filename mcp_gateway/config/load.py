@@ -19,6 +19,7 @@ from mcp_gateway.config.entries import ReadServer, read_server, report_findings
 from mcp_gateway.config.environment import DOTENV, Environment, read_env_file
 from mcp_gateway.config.interpolate import Interpolator
 from mcp_gateway.config.model import Config, Settings
+from mcp_gateway.config.pinned import hold_pinned
 from mcp_gateway.config.problems import Report, nearest
 from mcp_gateway.config.roots import Root, take_apart
 from mcp_gateway.config.tree import Entry, Items, Leaf, Mark, Node, Origin, Table, is_null, leaves, locate
@@ -43,6 +44,7 @@ def load_config(path: Path, *, environ: Mapping[str, str]) -> Config:
     _check_profiles(root, report)
     if found is None or report.problems:
         raise report.error()
+    servers = hold_pinned(root.servers, servers, report, required=found.settings.security.require_pinned)
     return _config(path, found, {name: read for name, read in servers.items() if read}, report, file_notes)
 
 

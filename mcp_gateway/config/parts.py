@@ -13,6 +13,7 @@ from mcp_gateway.config.values import (
     Bytes,
     Count,
     LocalPath,
+    Network,
     OrOff,
     Seconds,
     SecretUrl,
@@ -240,7 +241,8 @@ class CallLog(Section):
         default=7 * 86_400.0, description="How long calls are recorded, `7d` in seconds; off: not at all."
     )
     arguments: Literal["off", "redacted", "full"] = Field(
-        default="redacted", description="What is kept of arguments; redacted: a digest."
+        default="redacted",
+        description="What is kept of arguments; redacted: a digest, full: up to 4 KiB, without secrets.",
     )
 
 
@@ -258,6 +260,10 @@ class Alerts(Section):
     memory: OrOff[Bytes] = Field(
         default=None, description="Resident memory of the gateway, in bytes; off: not watched."
     )
+    expiry: OrOff[Seconds] = Field(
+        default=3 * 86_400.0,
+        description="How long before its end a login or an API key is told of, `3d` in seconds; off: never.",
+    )
 
 
 class Observability(Section):
@@ -266,22 +272,27 @@ class Observability(Section):
     log: Log = group("The gateway's own log.")
     calls: CallLog = group("The record of calls.")
     metrics: Bool = Field(default=True, description="Serve /metrics.")
-    otlp: SilentUrl = Field(default=None, description="Address of an OTLP collector for traces. Default: none.")
+    otlp: SilentUrl = Field(
+        default=None, description="Address of an OTLP collector for spans (extra `otel`). Default: none."
+    )
     alerts: Alerts = group("When somebody is told.")
 
 
 class Security(Section):
     """Checks on what upstreams are and say."""
 
-    require_pinned: Bool = Field(default=False, description="Refuse `npx -y NAME` and `uvx NAME` without a version.")
+    require_pinned: Bool = Field(
+        default=False, description="Leave out servers whose command fetches any version, as `npx -y NAME` does."
+    )
     clean_texts: Bool = Field(
         default=True, description="Strip invisible and control characters from names and descriptions."
     )
     max_description: Bytes = Field(default=4096, ge=256, description="Longest description passed on, in bytes.")
     max_schema: Bytes = Field(default=65_536, ge=1024, description="Largest schema passed on, in bytes.")
     max_tools: Count = Field(default=1000, description="Tools taken from one server.")
-    private_networks: tuple[str, ...] = Field(
-        default=(), description="Private networks that built-in fetches may reach."
+    private_networks: tuple[Network, ...] = Field(
+        default=(),
+        description="Private networks, `10.0.0.0/8`, where upstreams may say that their authorization servers are.",
     )
 
 

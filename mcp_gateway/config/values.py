@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_core import PydanticCustomError
 
 from mcp_gateway.config.environment import absolute
+from mcp_gateway.security.addresses import networks
 
 _NUMBER = r"(\d{1,15}(?:\.\d{1,9})?|\.\d{1,9})"
 _DURATION = re.compile(rf"{_NUMBER}\s*(ms|s|m|h|d|w)?", re.ASCII)
@@ -129,6 +130,14 @@ def base_path(value: str) -> str:
     return value
 
 
+def network(value: str) -> str:
+    try:
+        networks([value])
+    except ValueError:
+        raise wrong("is not an address or a network such as 10.0.0.0/8") from None
+    return value
+
+
 def listed(value: Any) -> Any:
     """One text where a list is expected is a list of one."""
     return [value] if isinstance(value, str) else value
@@ -149,6 +158,7 @@ Count = Annotated[int, Field(ge=1)]
 Url = Annotated[str, AfterValidator(web_address)]
 Text = Annotated[str, AfterValidator(no_nul)]
 Host = Annotated[str, AfterValidator(host_name)]
+Network = Annotated[str, AfterValidator(network)]
 BasePath = Annotated[str, AfterValidator(base_path)]
 LocalPath = Annotated[Path, AfterValidator(local_path)]
 Globs = Annotated[tuple[str, ...], BeforeValidator(listed), WithJsonSchema({"type": ["array", "string"]})]

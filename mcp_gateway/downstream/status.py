@@ -6,8 +6,8 @@ caller's scopes allow.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mcp_gateway.cache import Cache
@@ -20,12 +20,12 @@ from mcp_gateway.gateway import Gateway
 from mcp_gateway.observe.alerts import Alerts
 from mcp_gateway.observe.calls import Calls
 from mcp_gateway.observe.memory import MemoryWatch
-from mcp_gateway.observe.reading import Reading
+from mcp_gateway.observe.reading import Ending, Reading
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The state of one process. `config` tells of its file."""
+    """The state of one process. `config` tells of its file, `endings` of logins and keys that end."""
 
     gateway: Gateway
     sessions: Sessions
@@ -35,6 +35,7 @@ class Status:
     alerts: Alerts
     memory: MemoryWatch
     config: Callable[[], Mapping[str, Any]]
+    endings: Callable[[], Sequence[Ending]]
 
     def of(self, client: Client) -> dict[str, Any]:
         """For REST and the command line; the file and the memory are the business of who may change them."""
@@ -44,7 +45,7 @@ class Status:
             **views.status(self.gateway, view),
             "sessions": len(self.sessions),
             "in_flight": self.endpoint.in_flight.count,
-            "alerts": self._alerts(view),
+            "alerts": self._alerts(view, is_admin),
             "memory": self._memory() if is_admin else None,
             "config": self.config() if is_admin else None,
         }
@@ -66,13 +67,15 @@ class Status:
     def reading(self) -> Reading:
         """For metrics and alerts."""
         in_flight = self.endpoint.in_flight.count
-        return views.reading(self.gateway, self.sessions.clients, in_flight, self.cache.stats(), self.calls)
+        now = views.reading(self.gateway, self.sessions.clients, in_flight, self.cache.stats(), self.calls)
+        return replace(now, endings=self.endings())
 
-    def _alerts(self, view: View) -> list[dict[str, Any]]:
+    def _alerts(self, view: View, is_admin: bool) -> list[dict[str, Any]]:
+        """The names of keys are the business of who may change them."""
         return [
-            {"alert": name, "server": server, "text": text}
-            for (name, server), text in self.alerts.firing.items()
-            if server is None or view.admits_server(server)
+            {"alert": held.name, "server": held.server, "text": text}
+            for held, text in self.alerts.firing.items()
+            if (held.server is None or view.admits_server(held.server)) and (held.key is None or is_admin)
         ]
 
     def _memory(self) -> dict[str, Any]:

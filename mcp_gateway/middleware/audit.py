@@ -1,7 +1,7 @@
 """Tells of every call: who made it, what it is about, how it went and how long it took.
 
 A call goes through unchanged; a `CallStarted` and, whatever its end, a `CallEnded` are published. Of the arguments
-there is a digest, never the arguments; the texts of strangers are cut, and cleaned of secrets.
+there is a digest, unless the configuration wants more or less; the texts of strangers are cut, and cleaned of secrets.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from hashlib import sha256
 from typing import Any, Final
 
@@ -21,22 +22,33 @@ from mcp_gateway.catalog import Kind
 from mcp_gateway.errors import GatewayError, Overloaded, RateLimited, RpcError
 from mcp_gateway.events import CANCELLED, OK, TOOL_ERROR, UPSTREAM_ERROR, CallEnded, CallStarted, Events
 from mcp_gateway.middleware import Next
-from mcp_gateway.observe.text import visible
+from mcp_gateway.observe.text import visible, visible_json
 from mcp_gateway.revisions import CALLS
 from mcp_gateway.wire import Malformed, Raw, fields, loads
 
 MAX_TEXT: Final = 200
 """Characters kept of a text that is not ours (our choice)."""
 
+MAX_ARGUMENTS_BYTES: Final = 4096
+"""Longer arguments leave a digest in any case: 10,000 calls may wait for the disk (our choice)."""
+
 _MAYBE_ERROR = re.compile(rb'"isError"\s*:\s*true')
+
+
+class Arguments(StrEnum):
+    """What is told of a call's arguments: nothing, a digest, or themselves without secrets."""
+
+    OFF = "off"
+    REDACTED = "redacted"
+    FULL = "full"
 
 
 @dataclass(frozen=True, slots=True)
 class AuditRules:
-    """`policy` names the configuration in force; `digests`: the arguments leave a digest."""
+    """`policy` names the configuration in force."""
 
     policy: str
-    digests: bool = True
+    arguments: Arguments = Arguments.REDACTED
 
 
 class Audit:
@@ -69,13 +81,11 @@ class Audit:
             outcome = "internal_error"
             raise
         finally:
-            self._events.publish(
-                _ended(started, outcome, time.perf_counter() - began_s, call.cached, refused=turned_away)
-            )
+            self._events.publish(_ended(started, outcome, time.perf_counter() - began_s, call, refused=turned_away))
 
     def refused(self, call: Call, failure: GatewayError) -> None:
         """A call that led nowhere: an unknown name, or one that is not for this caller. It has no start."""
-        self._events.publish(_ended(self._started(call), failure.code, 0.0, None, refused=True))
+        self._events.publish(_ended(self._started(call), failure.code, 0.0, call, refused=True))
 
     def _started(self, call: Call) -> CallStarted:
         info = call.client.info
@@ -89,9 +99,15 @@ class Audit:
             method=call.method if call.method in CALLS else self._text(call.method) or "",
             server=call.route.server if call.route else None,
             tool=self._subject(call),
-            arguments=digest(call.params.get("arguments")) if self._rules.digests else None,
+            arguments=self._told(call.params.get("arguments")),
             policy=self._rules.policy,
         )
+
+    def _told(self, arguments: Any) -> str | None:
+        if self._rules.arguments is Arguments.OFF:
+            return None
+        text = given(arguments) if self._rules.arguments is Arguments.FULL else None
+        return digest(arguments) if text is None else visible_json(self._clean(text))
 
     def _subject(self, call: Call) -> str | None:
         """The upstream's own name of a tool or prompt, a resource's URI; for what led nowhere, what was asked for."""
@@ -112,25 +128,25 @@ class Audit:
         return None if text is None else visible(self._clean(text)[:MAX_TEXT])
 
 
-def _ended(
-    call: CallStarted, outcome: str, duration_s: float, cached: bool | None, *, refused: bool = False
-) -> CallEnded:
+def _ended(started: CallStarted, outcome: str, duration_s: float, call: Call, *, refused: bool) -> CallEnded:
     return CallEnded(
-        at=call.at,
+        at=started.at,
         duration_s=duration_s,
-        trace=call.trace,
-        span=call.span,
-        principal=call.principal,
-        client=call.client,
-        door=call.door,
-        method=call.method,
-        server=call.server,
-        tool=call.tool,
+        trace=started.trace,
+        span=started.span,
+        principal=started.principal,
+        client=started.client,
+        door=started.door,
+        method=started.method,
+        server=started.server,
+        tool=started.tool,
         outcome=outcome,
-        cached=cached,
-        arguments=call.arguments,
-        policy=call.policy,
+        cached=call.cached,
+        arguments=started.arguments,
+        policy=started.policy,
         refused=refused,
+        parent=call.trace.parent,
+        sampled=call.trace.is_sampled,
     )
 
 
@@ -149,6 +165,17 @@ def digest(arguments: Any) -> str | None:
         return None
     try:
         return "sha256:" + sha256(canonical(arguments)).hexdigest()
+    except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
+        return None
+
+
+def given(arguments: Any) -> str | None:
+    """The arguments as JSON with sorted members; None where there are none, or too many to be kept."""
+    if arguments is None:
+        return None
+    try:
+        text = bytes(canonical(arguments))
+        return text.decode() if len(text) <= MAX_ARGUMENTS_BYTES else None
     except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
         return None
 

@@ -7,6 +7,8 @@ Events and readings enter, an `Alert` leaves for each change. Nothing here sends
     latency         the 95th percentile of a server's calls within the window is above this
     memory          the gateway's resident memory is above this
     cache_off       the disk tier of the cache is not usable
+    login_expiring  a login of a server ends soon, or has ended, and cannot be renewed
+    key_expiring    an API key ends soon, or has ended
     disk            the record of calls cannot be written, or little space is left beside it
 """
 
@@ -21,13 +23,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import anyio
 from anyio import to_thread
 
 from mcp_gateway.events import CANCELLED, OK, CallEnded, Event, ServerStateChanged
-from mcp_gateway.observe.reading import Reading
+from mcp_gateway.observe.reading import Ending, Reading
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +50,9 @@ MIN_FREE_BYTES: Final = 100 * 1024**2
 
 EASE: Final = 0.9
 """A condition that holds ends only below this part of its limit, so that it does not flutter (our choice)."""
+
+SOON_PART: Final = 0.25
+"""What lives shortly ends soon only within this part of its life (our choice)."""
 
 _CALLERS_OWN: Final = frozenset(
     {
@@ -79,30 +84,41 @@ class AlertRules:
     window_s: float = 300.0
     latency_s: float | None = None
     memory_bytes: int | None = None
+    expiry_s: float | None = 3 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One change. `server` is None for what concerns the whole gateway; `at` is in epoch seconds."""
+    """One change. `server` is None for what concerns the whole gateway; `at` is in epoch seconds.
+
+    `key` is the name of an API key.
+    """
 
     name: str
     phase: Phase
     server: str | None
     text: str
     at: float
+    key: str | None = None
 
     def plain(self) -> dict[str, Any]:
+        """As a webhook gets it; `key` only where there is one."""
         return {
             "alert": self.name,
             "state": self.phase.value,
             "server": self.server,
             "text": self.text,
             "at": datetime.fromtimestamp(self.at, UTC).isoformat(timespec="milliseconds"),
+            **({} if self.key is None else {"key": self.key}),
         }
 
 
-Condition = tuple[str, str | None]
-"""An alert's name, and the server."""
+class Condition(NamedTuple):
+    """An alert's name, and the server or the API key that it is about."""
+
+    name: str
+    server: str | None = None
+    key: str | None = None
 
 
 @dataclass(slots=True)
@@ -128,14 +144,16 @@ class Alerts:
         disk: Path,
         *,
         clock: Callable[[], float] = time.monotonic,
+        today: Callable[[], float] = time.time,
     ) -> None:
-        """`disk` is a folder beside the record of calls; `clock` is monotonic, in seconds."""
+        """`disk` is a folder beside the record of calls; `clock` is monotonic, `today` tells epoch seconds."""
         self._rules = rules
         self.every_s = EVERY_S
         self._read = read
         self._tell = tell
         self._disk = disk
         self._clock = clock
+        self._today = today
         self._windows: dict[str, _Window] = {}
         self._down_at_s: dict[str, float] = {}
         self._firing: dict[Condition, str] = {}
@@ -172,7 +190,7 @@ class Alerts:
     def check(self, free_bytes: int | None = None) -> None:
         """Tell of every condition that has begun or ended. `free_bytes` is the space on the disk, None if unknown."""
         now = self._read()
-        holding = self._servers(now) | self._calls(now) | self._process(now, free_bytes)
+        holding = self._servers(now) | self._calls(now) | self._process(now, free_bytes) | self._endings(now)
         for condition, text in holding.items():
             if condition not in self._firing:
                 self._change(Phase.FIRING, condition, text)
@@ -181,10 +199,10 @@ class Alerts:
         self._firing = holding
 
     def _change(self, phase: Phase, condition: Condition, text: str) -> None:
-        name, server = condition
+        name, server, key = condition
         level = logging.WARNING if phase is Phase.FIRING else logging.INFO
         logger.log(level, "alert.%s alert=%s server=%s text=%r", phase, name, server or "-", text)
-        self._tell(Alert(name, phase, server, text, time.time()))
+        self._tell(Alert(name, phase, server, text, self._today(), key))
 
     # -- conditions ----------------------------------------------------------------------------------------------
 
@@ -200,7 +218,7 @@ class Alerts:
             elif state != "connecting":
                 self._down_at_s.pop(server, None)
         return {
-            ("upstream_down", server): f"upstream {server!r} is {now.states[server]}"
+            Condition("upstream_down", server): f"upstream {server!r} is {now.states[server]}"
             for server, at_s in self._down_at_s.items()
             if self._clock() >= at_s
         }
@@ -214,29 +232,50 @@ class Alerts:
             if len(calls) < MIN_CALLS:
                 continue
             rate = sum(failed for _, failed, _ in calls) / len(calls)
-            if rate >= self._limit(("error_rate", server), self._rules.error_rate):
-                text = f"{rate:.0%} of the last {len(calls)} calls to {server!r} failed"
-                holding["error_rate", server] = text
+            failing, slow = Condition("error_rate", server), Condition("latency", server)
+            if rate >= self._limit(failing, self._rules.error_rate):
+                holding[failing] = f"{rate:.0%} of the last {len(calls)} calls to {server!r} failed"
             slow_s = sorted(duration_s for *_, duration_s in calls)[int(len(calls) * 0.95)]
-            if self._rules.latency_s is not None and slow_s > self._limit(("latency", server), self._rules.latency_s):
-                holding["latency", server] = f"one call in twenty to {server!r} takes {slow_s:.3g} s or more"
+            if self._rules.latency_s is not None and slow_s > self._limit(slow, self._rules.latency_s):
+                holding[slow] = f"one call in twenty to {server!r} takes {slow_s:.3g} s or more"
         return holding
 
     def _process(self, now: Reading, free_bytes: int | None) -> dict[Condition, str]:
         holding: dict[Condition, str] = {}
         limit = self._rules.memory_bytes
-        if limit is not None and now.memory_bytes > self._limit(("memory", None), limit):
-            holding["memory", None] = f"the gateway takes {now.memory_bytes // 1024**2} MiB"
+        if limit is not None and now.memory_bytes > self._limit(Condition("memory"), limit):
+            holding[Condition("memory")] = f"the gateway takes {now.memory_bytes // 1024**2} MiB"
         if now.cache_state == "down":
-            holding["cache_off", None] = "answers are kept in memory only: the cache's file is not usable"
+            holding[Condition("cache_off")] = "answers are kept in memory only: the cache's file is not usable"
         if now.record_failure is not None:
-            holding["disk", None] = f"calls are not recorded: {now.record_failure}"
+            holding[Condition("disk")] = f"calls are not recorded: {now.record_failure}"
         elif free_bytes is not None and free_bytes < MIN_FREE_BYTES:
-            holding["disk", None] = f"{free_bytes // 1024**2} MiB are left on the disk of the state folder"
+            holding[Condition("disk")] = f"{free_bytes // 1024**2} MiB are left on the disk of the state folder"
         return holding
+
+    def _endings(self, now: Reading) -> dict[Condition, str]:
+        """A login of a server that has left the configuration is nobody's."""
+        return {
+            Condition("login_expiring" if ending.key is None else "key_expiring", ending.server, ending.key): _said(
+                ending
+            )
+            for ending in now.endings
+            if (ending.server is None or ending.server in now.states) and self._is_near(ending)
+        }
+
+    def _is_near(self, ending: Ending) -> bool:
+        if self._rules.expiry_s is None:
+            return False
+        life_s = float("inf") if ending.lasts_s is None else ending.lasts_s
+        return ending.at - self._today() <= min(self._rules.expiry_s, life_s * SOON_PART)
 
     def _limit(self, condition: Condition, limit: float) -> float:
         return limit * EASE if condition in self._firing else limit
+
+
+def _said(ending: Ending) -> str:
+    moment = datetime.fromtimestamp(ending.at, UTC)
+    return f"{ending.what} ends at {moment:%Y-%m-%d %H:%M} UTC; {ending.fix}"
 
 
 def _free_bytes(folder: Path) -> int | None:

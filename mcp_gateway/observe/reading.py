@@ -9,6 +9,22 @@ import psutil
 
 
 @dataclass(frozen=True, slots=True)
+class Ending:
+    """Something that ends by itself unless a person does something: a login of a server, or an API key.
+
+    `at` is in epoch seconds; `lasts_s` is its whole life, None where that is not known; `what` begins a sentence that
+    `fix` ends.
+    """
+
+    at: float
+    lasts_s: float | None
+    what: str
+    fix: str
+    server: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What is true just now: counts and bytes.
 
@@ -28,6 +44,7 @@ class Reading:
     unrecorded: int
     record_failure: str | None
     memory_bytes: int
+    endings: Sequence[Ending] = ()
 
 
 def resident_bytes() -> int:

@@ -1,8 +1,8 @@
 """Which call is at work: a trace id from the door to the upstream, and the log in between.
 
 A `traceparent` enters (W3C Trace Context, level 1), or nothing; a `Trace` leaves, and
-`CURRENT` holds the one of the call that the running task works for. Spans are not
-recorded here, so a caller's `traceparent` goes on as it came (section 3.2, "forwarding").
+`CURRENT` holds the one of the call that the running task works for. A caller's `traceparent`
+goes on as it came (section 3.2, "forwarding"), unless the call is `recorded` as a span of its own.
 """
 
 from __future__ import annotations
@@ -29,13 +29,16 @@ _random = random.Random()  # noqa: S311 - ids have to differ, not to be secret
 class Trace(msgspec.Struct, frozen=True):
     """One call among all that belong together.
 
-    `id` is the trace's, 32 hexadecimal digits; `span` the call's own, 16. `onward` is the
-    `traceparent` that the upstream is sent. A Struct, since every call makes one.
+    `id` is the trace's, 32 hexadecimal digits; `span` the call's own, 16; `parent` that of whoever made the call,
+    None where nobody said. `onward` is the `traceparent` that the upstream is sent; `is_recorded` says that it names
+    the call's own span. A Struct, since every call makes one.
     """
 
     id: str
     span: str
     onward: str
+    parent: str | None = None
+    is_recorded: bool = False
 
     @classmethod
     def begin(cls) -> Trace:
@@ -55,7 +58,7 @@ class Trace(msgspec.Struct, frozen=True):
             id, parent = later[2], later[3]
         else:
             return None
-        return None if {id, parent} & _NOTHING else cls(id, _digits(16), traceparent)
+        return None if {id, parent} & _NOTHING else cls(id, _digits(16), traceparent, parent)
 
     @classmethod
     def at_door(cls, *told: object) -> Trace:
@@ -66,7 +69,16 @@ class Trace(msgspec.Struct, frozen=True):
     def here(cls) -> Trace:
         """For a call that another one makes: the same trace; a new one where no call is at work."""
         current = CURRENT.get()
-        return cls.begin() if current is None else cls(current.id, _digits(16), current.onward)
+        return cls.begin() if current is None else cls(current.id, _digits(16), current.onward, current.span)
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether whoever began the trace records it (section 3.2.2.5.1)."""
+        return int(self.onward[53:55], 16) & 1 == 1
+
+    def recorded(self) -> Trace:
+        """With a span of the call's own, which is the parent of what the upstream does (section 3.4)."""
+        return Trace(self.id, self.span, f"00-{self.id}-{self.span}-01", self.parent, is_recorded=True)
 
 
 CURRENT: Final[ContextVar[Trace | None]] = ContextVar("trace", default=None)

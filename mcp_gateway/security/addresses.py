@@ -6,7 +6,7 @@ Host names, addresses and the environment's variables enter, answers leave. Noth
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -23,6 +23,30 @@ def is_forbidden(host: str) -> bool:
     mapped = getattr(address, "ipv4_mapped", None)
     address = mapped or address
     return address.is_link_local or str(address) in _METADATA
+
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def networks(written: Iterable[str]) -> tuple[Network, ...]:
+    """Addresses and networks as they are written. Raises ValueError."""
+    return tuple(ipaddress.ip_network(text, strict=False) for text in written)
+
+
+def is_private(host: str, listed: Iterable[Network] = ()) -> bool:
+    """True for addresses that are not of the public Internet and in none of the listed networks; False for names.
+
+    The registries of RFC 6890 say which those are; shared address space (RFC 6598) is among them. What is forbidden in
+    any case is not meant.
+    """
+    if is_forbidden(host):
+        return False
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    address = getattr(address, "ipv4_mapped", None) or address
+    return not address.is_global and not any(address in network for network in listed)
 
 
 def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:

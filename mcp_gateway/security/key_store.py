@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -94,6 +94,11 @@ class KeyRing:
             return len(self._current())
         except BadConfig:
             return 1
+
+    def __iter__(self) -> Iterator[ApiKey]:
+        """Every key, also those whose time is over; none when the store cannot be read."""
+        with suppress(BadConfig):
+            yield from self._current()
 
     def find(self, presented: str) -> ApiKey | None:
         """Raises BadConfig when the store cannot be read."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -73,6 +73,9 @@ class KeyTable:
 
     def __len__(self) -> int:
         return len(self._by_hash)
+
+    def __iter__(self) -> Iterator[ApiKey]:
+        return iter(self._by_name.values())
 
     def find(self, presented: str) -> ApiKey | None:
         """The key that was presented, None when there is none or its time is over."""

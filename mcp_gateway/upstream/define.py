@@ -48,18 +48,20 @@ def define(
     choose: Choose,
     authorize: Authorize,
     caps: Caps = DEFAULT_CAPS,
+    private_networks: tuple[str, ...] = (),
     skipped: str | None = None,
 ) -> Definition:
     """The definition of one server; `skipped` says why it cannot be used today.
 
     `choose` gives the sandbox, `authorize` the credential of a server that wants a login.
     """
-    dial, *others = _dials(name, server, environ, max_message_bytes, choose, authorize)
+    login = login_settings(server, private_networks)
+    dial, *others = _dials(name, server, environ, max_message_bytes, choose, authorize, login)
     return Definition(
         name=name,
         transport=server.type,
         fingerprint=_fingerprint(server, environ),
-        settings=_settings(server, max_message_bytes, caps),
+        settings=_settings(server, max_message_bytes, caps, login),
         rules=_rules(server, caps),
         dial=dial,
         fallback=others[0] if others else None,
@@ -75,14 +77,14 @@ def _dials(
     max_message_bytes: int,
     choose: Choose,
     authorize: Authorize,
+    login: LoginSettings | None,
 ) -> list[Dial]:
     """The ways to reach a server, best first: an `http` entry may turn out to speak HTTP+SSE only."""
     if isinstance(server, StdioServer):
         return [_stdio(name, server, environ, max_message_bytes, choose)]
     kinds: list[type[HttpDispatcher] | type[SseDispatcher]]
     kinds = [HttpDispatcher, SseDispatcher] if isinstance(server, HttpServer) else [SseDispatcher]
-    settings = login_settings(server)
-    authorization = None if settings is None else authorize(name, str(server.url), settings)
+    authorization = None if login is None else authorize(name, str(server.url), login)
     return [_remote(name, server, environ, max_message_bytes, kind, authorization) for kind in kinds]
 
 
@@ -159,7 +161,7 @@ def _way(
     )
 
 
-def login_settings(server: Server) -> LoginSettings | None:
+def login_settings(server: Server, private_networks: tuple[str, ...] = ()) -> LoginSettings | None:
     """How the login of a server is wanted; None when it wants none."""
     if isinstance(server, StdioServer) or server.auth is None:
         return None
@@ -171,6 +173,7 @@ def login_settings(server: Server) -> LoginSettings | None:
         scopes=server.auth.scopes,
         redirect_port=server.auth.redirect_port,
         client_credentials=server.auth.client_credentials,
+        private_networks=private_networks,
     )
 
 
@@ -205,10 +208,10 @@ def _era(server: Server) -> Era:
     return Era.LEGACY if era is Era.AUTO and isinstance(server, SseServer) else era
 
 
-def _settings(server: Server, max_message_bytes: int, caps: Caps) -> str:
+def _settings(server: Server, max_message_bytes: int, caps: Caps, login: LoginSettings | None) -> str:
     """What a connection is made, read and kept by: a change of anything else leaves it alone."""
     entry = server.model_dump(mode="python", exclude=set(_OF_OTHERS))
-    return _digest([entry, server.tools.timeout, max_message_bytes, astuple(caps)])
+    return _digest([entry, server.tools.timeout, max_message_bytes, astuple(caps), login and login.private_networks])
 
 
 def _fingerprint(server: Server, environ: Mapping[str, str]) -> str:

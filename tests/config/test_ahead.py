@@ -31,7 +31,6 @@ def test_a_file_of_defaults_is_neither_refused_nor_remarked_on(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("text", "path"),
     [
-        ("security: {require_pinned: true}", "security.require_pinned"),
         ("tools: {execute: {runner: unsafe-none}}", "tools.execute.runner: unsafe-none"),
         ("cluster: {redis: 'redis://127.0.0.1'}", "cluster"),
     ],
@@ -44,8 +43,6 @@ def test_protection_that_is_not_there_is_refused(tmp_path: Path, text: str, path
 @pytest.mark.parametrize(
     ("text", "path"),
     [
-        ("observability: {otlp: 'http://127.0.0.1:4318'}", "observability.otlp"),
-        ("observability: {calls: {arguments: full}}", "observability.calls.arguments: full"),
         ("cache: {backend: redis}", "cache.backend: redis"),
     ],
 )

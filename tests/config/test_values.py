@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from mcp_gateway.config import HttpServer, StdioServer
-from mcp_gateway.config.parts import ExecuteContainer, ExecuteTool
+from mcp_gateway.config.parts import ExecuteContainer, ExecuteTool, Security
 from mcp_gateway.config.servers import Restart
 from pydantic import ValidationError
 
@@ -49,3 +49,14 @@ def test_an_image_by_its_digest_is_taken(image: str) -> None:
 def test_an_engine_is_a_known_name_or_an_absolute_path(engine: str) -> None:
     with pytest.raises(ValidationError, match="is not auto, docker, podman or an absolute path"):
         ExecuteContainer.model_validate({"engine": engine})
+
+
+@pytest.mark.parametrize("written", ["10.0.0.0/8", "10.1.2.3", "fd00::/8", "10.1.2.3/8"])
+def test_networks_are_taken(written: str) -> None:
+    assert Security(private_networks=(written,)).private_networks == (written,)
+
+
+@pytest.mark.parametrize("written", ["", "localhost", "10.0.0.0/99", "10.0.0"])
+def test_what_is_no_network_is_refused(written: str) -> None:
+    with pytest.raises(ValidationError, match="not an address or a network"):
+        Security(private_networks=(written,))

@@ -24,9 +24,9 @@ class Anything(types.Result):
     model_config = types.Result.model_config | {"extra": "allow"}
 
 
-async def until(reached: Callable[[], object]) -> None:
+async def until(reached: Callable[[], object], within_s: float = 5) -> None:
     """Wait for what nothing announces: it is looked at again and again."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(within_s):
         while not reached():  # noqa: ASYNC110 - there is no event to wait for
             await anyio.sleep(0.01)
 

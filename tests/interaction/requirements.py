@@ -61,10 +61,21 @@ REQUIREMENTS: Final = {
     "logging-apart": ("each session has a level of its own", "ours"),
     "metrics": ("figures for Prometheus, behind the guard, with names of ours only", "ours: security facts, R-CAP-1"),
     "alerts": ("a webhook is told once when something begins and once when it ends", "ours: issue 5"),
-    "record": ("every call of a name is recorded, without its arguments", "ours: security facts, A7"),
+    "record": (
+        "every call of a name is recorded, with no more of its arguments than the file asks for",
+        "ours: security facts, A7",
+    ),
     "trace": (
         "one trace from the door to the upstream; no member is added to params that hold none",
         "https://www.w3.org/TR/trace-context/; SEP-414",
+    ),
+    "pinned-commands": (
+        "a command that does not say which version it fetches is not run where the file forbids it",
+        "security facts, R-SUP-1",
+    ),
+    "spans": (
+        "a call is a span at the collector, between the caller's and the upstream's; a collector holds no call up",
+        "ours: issue 5; https://www.w3.org/TR/trace-context/, section 3.4",
     ),
     "same-answers": ("the same calls are answered alike at every door", "ours: the one path"),
     "authorization": (

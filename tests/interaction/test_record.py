@@ -47,6 +47,18 @@ async def test_calls_of_every_door_are_recorded(connect: Connect, home: House, d
 
 
 @shows("record")
+async def test_arguments_are_in_the_record_where_the_file_asks_for_them(tmp_path: Path) -> None:
+    observability = {"calls": {"arguments": "full"}}
+    entry = {"headers": {"X-Token": "a-secret-of-the-file"}}
+    async with house(tmp_path, observability=observability, entry=entry) as home:
+        async with home.client(Door.HTTP_MODERN) as client:
+            await client.call_tool("up__echo", {"text": "shown", "also": "a-secret-of-the-file"})
+        (call,) = await recorded(home)
+
+    assert call["arguments"] == '{"also":"[redacted]","text":"shown"}'
+
+
+@shows("record")
 async def test_kept_answers_are_recorded_as_such(tmp_path: Path) -> None:
     async with house(tmp_path, entry={"cache": {"tools": ["count"]}}) as home, home.client(Door.HTTP_LEGACY) as client:
         for tool in ("up__count", "up__count", "up__echo"):

@@ -12,7 +12,7 @@ from mcp_gateway.catalog import Kind, Route
 from mcp_gateway.errors import InvalidParams, Overloaded, RateLimited, RpcError, UnknownName, UpstreamTimeout
 from mcp_gateway.events import CallEnded, CallStarted, Events
 from mcp_gateway.middleware import Next
-from mcp_gateway.middleware.audit import MAX_TEXT, Audit, AuditRules, digest
+from mcp_gateway.middleware.audit import MAX_ARGUMENTS_BYTES, MAX_TEXT, Arguments, Audit, AuditRules, digest
 from mcp_gateway.observe.redaction import Redactor
 from mcp_gateway.wire import Raw
 
@@ -154,10 +154,29 @@ async def test_arguments_are_told_as_a_digest_whatever_their_order() -> None:
     assert (first.arguments or "").startswith("sha256:")
     assert SECRET not in repr(told.calls)
     assert digest({"a": 2}) != digest({"a": 1})
-    told.audit.configure(AuditRules("policy", digests=False))
+    told.audit.configure(AuditRules("policy", Arguments.OFF))
     await told.audit(call({"a": 1}), giving(b"{}"))
     assert told.ended[-1].arguments is None
     assert digest(None) is digest({"a": object()}) is None
+
+
+async def test_in_full_they_are_kept_without_secrets_up_to_a_bound() -> None:
+    told = Told()
+    told.audit.configure(AuditRules("policy", Arguments.FULL))
+    long = {"text": "x" * MAX_ARGUMENTS_BYTES}
+    for arguments in (
+        {"b": SECRET, "a": [1, "\u202e\u001b"]},
+        Raw(b'{"b": 1.0, "a": "two"}'),
+        long,
+        None,
+        {"a": object()},
+    ):
+        await told.audit(call(arguments), giving(b"{}"))
+
+    shown, raw, bounded, none, odd = (one.arguments for one in told.ended)
+    assert shown == '{"a":[1,"\\u202e\\u001b"],"b":"[redacted]"}'
+    assert raw == '{"a":"two","b":1.0}'
+    assert (bounded, none, odd) == (digest(long), None, None)
 
 
 @pytest.mark.parametrize("name", [SECRET, f"x{SECRET}x", "n" * 1000, 7, None])

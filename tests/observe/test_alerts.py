@@ -11,13 +11,15 @@ import anyio
 import pytest
 from mcp_gateway.events import ServerStateChanged
 from mcp_gateway.observe.alerts import DOWN_AFTER_S, MAX_CALLS, MIN_CALLS, MIN_FREE_BYTES, Alert, AlertRules, Alerts
-from mcp_gateway.observe.reading import Reading
+from mcp_gateway.observe.reading import Ending, Reading
 
 from tests.fakes.clock import Clock
 from tests.observe.calls import ended
 from tests.observe.test_metrics import READING
 
 CALM = replace(READING, states={"up": "ready"}, unrecorded=0)
+
+NOW, HOUR_S, DAY_S = 1_800_000_000.0, 3600.0, 86_400.0
 
 
 class Watch:
@@ -28,7 +30,12 @@ class Watch:
         self.reading: Reading = CALM
         self.told: list[Alert] = []
         self.alerts = Alerts(
-            AlertRules(**rules), lambda: self.reading, self.told.append, Path("/nowhere/at/all"), clock=self.clock
+            AlertRules(**rules),
+            lambda: self.reading,
+            self.told.append,
+            Path("/nowhere/at/all"),
+            clock=self.clock,
+            today=lambda: NOW + self.clock() - 1000.0,
         )
 
     def see(self, free_bytes: int | None = None, **changes: Any) -> list[tuple[str, str, str | None]]:
@@ -179,3 +186,45 @@ async def test_a_changed_state_is_looked_at_at_once_and_the_rest_in_time() -> No
             group.cancel_scope.cancel()
 
     assert [alert.phase.value for alert in watch.told] == ["firing", "resolved"]
+
+
+def login(lasts_s: float | None, ends_in_s: float, server: str = "up") -> Ending:
+    return Ending(NOW + ends_in_s, lasts_s, f"the login of upstream '{server}'", "log in again", server=server)
+
+
+def key(name: str, ends_in_s: float) -> Ending:
+    return Ending(NOW + ends_in_s, None, f"the API key '{name}'", "replace it", key=name)
+
+
+def test_a_login_near_its_end_is_told_of_until_there_is_one_that_lasts() -> None:
+    watch = Watch()
+    assert watch.see(endings=(login(30 * DAY_S, 3 * DAY_S + 60),)) == []
+    watch.clock.advance(61)
+    assert watch.see() == [("login_expiring", "firing", "up")]
+    assert watch.told[0].text == "the login of upstream 'up' ends at 2027-01-18 08:01 UTC; log in again"
+    watch.clock.advance(4 * DAY_S)
+    assert watch.see() == []  # it has ended, which is no recovery
+    assert watch.see(endings=()) == [("login_expiring", "resolved", "up")]
+
+
+def test_what_lives_shortly_is_told_of_in_the_last_part_of_its_life() -> None:
+    watch = Watch()
+    assert watch.see(endings=(login(HOUR_S, HOUR_S),)) == []
+    watch.clock.advance(HOUR_S * 0.76)
+    assert watch.see() == [("login_expiring", "firing", "up")]
+
+
+def test_each_key_near_its_end_is_told_of_by_its_name() -> None:
+    watch = Watch(expiry_s=DAY_S)
+    watch.see(endings=(key("ci", HOUR_S), key("late", 2 * DAY_S)))
+    assert [alert.plain().get("key") for alert in watch.told] == ["ci"]
+    watch.clock.advance(DAY_S)
+    watch.see()
+    assert [alert.plain().get("key") for alert in watch.told] == ["late"]
+
+
+def test_nothing_that_ends_is_told_of_where_nobody_wants_to_know_or_its_server_is_gone() -> None:
+    careless, watch = Watch(expiry_s=None), Watch()
+
+    assert careless.see(endings=(login(DAY_S, 1.0), key("ci", 1.0))) == []
+    assert watch.see(endings=(login(DAY_S, 1.0, "other"),)) == []

@@ -84,3 +84,18 @@ async def test_calls_side_by_side_do_not_see_each_others_trace() -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(work, Trace.begin())
             group.start_soon(work, Trace.begin())
+
+
+def test_a_recorded_call_is_the_parent_of_what_it_makes_and_of_what_the_upstream_does() -> None:
+    outer = Trace.at_door(GIVEN).recorded()
+    with at_work(outer):
+        inner = Call("tools/call", {}, Client("key")).trace
+
+    assert (outer.parent, outer.onward) == (PARENT, f"00-{ID}-{outer.span}-01")
+    assert (inner.id, inner.parent) == (ID, outer.span)
+    assert Trace.begin().parent is None
+
+
+@pytest.mark.parametrize(("flags", "sampled"), [("00", False), ("01", True), ("02", False), ("03", True)])
+def test_whoever_began_a_trace_says_whether_it_is_recorded(flags: str, sampled: bool) -> None:
+    assert Trace.at_door(GIVEN[:-2] + flags).is_sampled is sampled

@@ -178,7 +178,7 @@ class Approved(BaseModel):
 
 
 class CallRecord(BaseModel):
-    """A call that has ended (docs/observability.md); of its arguments there is a digest at most."""
+    """A call that has ended (docs/observability.md); of its arguments a digest, unless more is asked for."""
 
     at: str
     trace: str

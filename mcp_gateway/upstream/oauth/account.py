@@ -30,6 +30,8 @@ class LoginSettings:
     scopes: tuple[str, ...] = ()
     redirect_port: int = 0
     client_credentials: bool = False
+    private_networks: tuple[str, ...] = ()
+    """Where its authorization server may be, besides the public Internet and the hosts that the operator named."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ import anyio
 import anyio.to_thread
 
 from mcp_gateway.errors import GatewayError, InternalError, UpstreamAuth, UpstreamUnavailable
+from mcp_gateway.observe.reading import Ending
 from mcp_gateway.upstream.oauth.account import Account, LoginSettings, OAuthClient
 from mcp_gateway.upstream.oauth.advice import to_log_in
 from mcp_gateway.upstream.oauth.challenge import bearer, wanted_scope
@@ -79,6 +80,16 @@ class Credential:
     def login(self) -> str:
         """Tells one login from another; empty while there is none. Renewed tokens are of the same."""
         return "" if self._account is None else self._account.login
+
+    @property
+    def ending(self) -> Ending | None:
+        """When the login ends; None where it does not, can be renewed, or there is none."""
+        account = self._account
+        if account is None or account.ends_at is None or self._may_be_renewed(account):
+            return None
+        fix = f"it cannot be renewed: {to_log_in(self._server)}"
+        what = f"the login of upstream {self._server!r}"
+        return Ending(account.ends_at, account.tokens.lasts_s, what, fix, server=self._server)
 
     async def look(self) -> bool:
         """Read again what is stored: True when that is another login than when it was last asked."""

@@ -46,7 +46,7 @@ async def log_in(
         PortBusy, CannotCreate, SecretKeyRefused, SecretDamaged
     """
     store = TokenStore(folder, environ, origin.server, url)
-    wire = AuthorizationWire(origin.server, url, environ)
+    wire = AuthorizationWire(origin.server, url, environ, settings)
     place = await discover(wire, url, await _challenge(origin), settings.issuer)
     account = await _account(wire, place, settings, store, show, within_s)
     try:

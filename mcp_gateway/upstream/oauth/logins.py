@@ -14,6 +14,7 @@ import anyio.abc
 
 from mcp_gateway.config.watch import changes, signature
 from mcp_gateway.errors import UpstreamUnavailable
+from mcp_gateway.observe.reading import Ending
 from mcp_gateway.security.vault_file import TOKENS, vault_file
 from mcp_gateway.upstream.oauth.account import LoginSettings
 from mcp_gateway.upstream.oauth.credential import Credential, Told
@@ -47,7 +48,7 @@ class Logins:
         made = self._made.get(server)
         if made is None or made[:2] != (url, settings):
             store = TokenStore(self._folder, self._environ, server, url)
-            wire = AuthorizationWire(server, url, self._environ)
+            wire = AuthorizationWire(server, url, self._environ, settings)
             credential = Credential(server, url, settings, store=store, wire=wire, start=self._start, told=self._told)
             made = self._made[server] = url, settings, credential
         return made[2]
@@ -56,6 +57,10 @@ class Logins:
         """Tells whose login a server's calls are authorized by; empty when by none."""
         made = self._made.get(server)
         return "" if made is None else made[2].login
+
+    def endings(self) -> list[Ending]:
+        """When logins end that cannot be renewed."""
+        return [ending for *_, credential in self._made.values() if (ending := credential.ending) is not None]
 
     async def run(self, changed: Callable[[str], None], *, task_status: anyio.abc.TaskStatus[None]) -> None:
         """Renew, and tell of servers whose login is another one, until cancelled."""

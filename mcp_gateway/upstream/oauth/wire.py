@@ -14,12 +14,16 @@ from urllib.parse import urlsplit
 
 from mcp_gateway.errors import GatewayError, UpstreamAuth, UpstreamUnavailable
 from mcp_gateway.fetch import Answer, Fetcher, FetchFailed, Resolve, resolve
-from mcp_gateway.security.addresses import is_confidential, is_loopback
+from mcp_gateway.security.addresses import is_confidential, is_loopback, is_private, networks
+from mcp_gateway.upstream.oauth.account import LoginSettings
 
 MAX_BYTES: Final = 256 * 1024
 """Of any answer; real ones are below 20 kB (our choice)."""
 TIMEOUT_S: Final = 10.0
 """Of any request (our choice)."""
+
+_NO_SETTINGS: Final = LoginSettings()
+_ADVICE: Final = "if that is right, add its network to security.private_networks"
 
 _ERROR = re.compile(r"[a-z_]{1,64}")
 
@@ -35,8 +39,9 @@ class Declined(Exception):
 class AuthorizationWire:
     """The way to whatever authorization server one upstream names.
 
-    Addresses are https. Only an upstream of this machine may name one of this machine, over http too: others could
-    have us ask services that they cannot reach (R-SSRF-1).
+    Addresses are https. Only an upstream of this machine may name one of this machine, over http too, and only one
+    at a private address one at another: others could have us ask services that they cannot reach (R-SSRF-1). The
+    upstream's own host and the issuer of its settings are the operator's words, and may be private.
     """
 
     def __init__(
@@ -44,14 +49,19 @@ class AuthorizationWire:
         server: str,
         url: str,
         environ: Mapping[str, str],
+        settings: LoginSettings = _NO_SETTINGS,
         *,
         resolve: Resolve = resolve,
         timeout_s: float = TIMEOUT_S,
     ) -> None:
         self.server = server
-        self._is_local = is_loopback(urlsplit(url).hostname or "")
+        host = urlsplit(url).hostname or ""
+        self._is_local = is_loopback(host)
+        self._is_within = self._is_local or is_private(host)
+        self._named = frozenset({host, urlsplit(settings.issuer or "").hostname})
+        self._networks = networks(settings.private_networks)
         self._timeout_s = timeout_s
-        self._fetcher = Fetcher(MAX_BYTES, environ, resolve if self._is_local else _outside(resolve))
+        self._fetcher = Fetcher(MAX_BYTES, environ, resolve if self._is_local else self._outside(resolve))
 
     async def document(self, url: str) -> bytes | None:
         """What is at a well-known place; None when nothing is. Raises UpstreamUnavailable, UpstreamAuth."""
@@ -77,28 +87,35 @@ class AuthorizationWire:
         return answer
 
     def _check(self, url: str) -> None:
-        local = is_loopback(urlsplit(url).hostname or "")
+        host = urlsplit(url).hostname or ""
+        local = is_loopback(host)
         if is_confidential(url) and (self._is_local or not local):
-            return
+            if local or self._may_be_private(host) or not is_private(host, self._networks):
+                return
+            raise self.unusable(f"has a private address; {_ADVICE}")
         raise self.unusable("has an address that is not https" + (", or this machine's" if local else ""))
+
+    def _may_be_private(self, host: str) -> bool:
+        return self._is_within or host in self._named
+
+    def _outside(self, resolve: Resolve) -> Resolve:
+        """Refuses names that lead back to this machine, or to a network that is nobody's business."""
+
+        async def checked(host: str, port: int) -> list[str]:
+            addresses = await resolve(host, port)
+            if any(map(is_loopback, addresses)):
+                raise OSError(0, "its address is this machine's own")
+            if not self._may_be_private(host) and any(is_private(address, self._networks) for address in addresses):
+                raise OSError(0, f"its address is private; {_ADVICE}")
+            return addresses
+
+        return checked
 
     def unavailable(self, what: str) -> GatewayError:
         return UpstreamUnavailable(f"the authorization server of upstream {self.server!r} {what}", server=self.server)
 
     def unusable(self, what: str) -> GatewayError:
         return UpstreamAuth(f"the authorization server of upstream {self.server!r} {what}", server=self.server)
-
-
-def _outside(resolve: Resolve) -> Resolve:
-    """Refuses names that lead back to this machine."""
-
-    async def checked(host: str, port: int) -> list[str]:
-        addresses = await resolve(host, port)
-        if any(map(is_loopback, addresses)):
-            raise OSError(0, "its address is this machine's own")
-        return addresses
-
-    return checked
 
 
 def _accepted(answer: Answer) -> bytes:

@@ -390,3 +390,13 @@ async def test_only_the_login_and_the_protocol_go_upstream(tmp_path: Path) -> No
         "host", "content-type", "accept", "accept-encoding", "content-length", "mcp-session-id",
         "mcp-protocol-version", "x-api-key", "mcp-name", "authorization",
     }  # fmt: skip
+
+
+async def test_only_a_login_that_cannot_be_renewed_ends(tmp_path: Path) -> None:
+    async with home_of(tmp_path) as (issuer, server, home):
+        assert home.logins.endings() == []
+        issuer.refreshes = False
+        account = await logged_in(tmp_path, server.url)
+        await home.until(lambda: home.changed == ["up"])
+        (ending,) = home.logins.endings()
+    assert (ending.server, ending.at, ending.lasts_s) == ("up", account.ends_at, HOUR_S)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from mcp_gateway.errors import UpstreamAuth, UpstreamUnavailable
+from mcp_gateway.upstream.oauth.account import LoginSettings
 from mcp_gateway.upstream.oauth.discovery import Place, discover
 from mcp_gateway.upstream.oauth.wire import AuthorizationWire
 
@@ -142,10 +143,60 @@ async def test_a_server_elsewhere_cannot_have_this_machine_asked(scheme: str) ->
     assert canary.connections == 0
 
 
+UP, INSIDE, LISTED = (
+    "https://up.example/mcp",
+    "https://sso.inside.example/",
+    LoginSettings(private_networks=("10.0.0.0/8",)),
+)
+
+
+@pytest.mark.parametrize("address", ["10.1.2.3", "192.168.1.1", "100.64.0.1", "fd12::1", "::ffff:10.1.2.3"])
+async def test_r_ssrf_1_nor_a_private_network_by_address_or_by_name(address: str) -> None:
+    """R-SSRF-1."""
+
+    async def resolve(host: str, port: int) -> list[str]:
+        return [address]
+
+    wire = AuthorizationWire("up", UP, {}, resolve=resolve)
+    host = f"[{address}]" if ":" in address else address
+    with pytest.raises(UpstreamAuth, match=r"has a private address; .*security\.private_networks"):
+        await wire.document(f"https://{host}/")
+    with pytest.raises(UpstreamUnavailable, match=r"its address is private; .*security\.private_networks"):
+        await wire.document(INSIDE)
+
+
+@pytest.mark.parametrize(
+    ("upstream", "settings", "url", "asked"),
+    [
+        (UP, LISTED, INSIDE, True),
+        (UP, LoginSettings(private_networks=("192.168.0.0/16",)), INSIDE, False),
+        (UP, LoginSettings(issuer="https://sso.inside.example"), INSIDE, True),
+        (UP, LoginSettings(), "https://up.example/authorize", True),
+        ("https://10.9.9.9/mcp", LoginSettings(), INSIDE, True),
+        ("http://127.0.0.1/mcp", LoginSettings(), INSIDE, True),
+    ],
+)
+async def test_unless_the_network_is_listed_or_the_operator_named_the_host(
+    upstream: str, settings: LoginSettings, url: str, asked: bool
+) -> None:
+    dialled: list[str] = []
+
+    async def resolve(host: str, port: int) -> list[str]:
+        dialled.append(host)
+        return ["10.0.0.0"]  # nobody answers there
+
+    wire = AuthorizationWire("up", upstream, {}, settings, resolve=resolve, timeout_s=0.2)
+    with pytest.raises(UpstreamUnavailable) as failed:
+        await wire.document(url)
+
+    assert len(dialled) == 1
+    assert ("its address is private" not in str(failed.value)) is asked
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1", "169.254.169.254"])
 async def test_nor_by_a_name_that_leads_there(address: str) -> None:
     async def resolve(host: str, port: int) -> list[str]:
-        return ["203.0.113.5", address]
+        return ["9.9.9.9", address]  # public; nothing is dialled
 
     async with publishing({}) as canary:
         wire = AuthorizationWire("up", "https://up.example/mcp", {}, resolve=resolve)
