@@ -69,7 +69,8 @@ def test_r_sup_1_what_is_not_pinned_is_refused_where_the_file_asks_for_it(tmp_pa
     config = {"mcpServers": servers, "security": {"require_pinned": True}, "tools": FEW_BUILTINS}
     write_config(tmp_path, config)
 
-    done = run(tmp_path, "--json", "list", "tools")
+    done = run(tmp_path, "--json", "list", "servers")
 
-    assert "require_pinned" in f"{done.out}{done.err}", json.dumps([done.out, done.err])
-    assert done.status != 0
+    (server,) = json.loads(done.out)["servers"]
+    assert server["state"] == "disabled"
+    assert "require_pinned" in server["reason"]
