@@ -21,6 +21,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.lane import FAST_LANE
+
 READY_S = 30
 """Longest start that a test waits for: a loaded machine of 2 cores, not a promise."""
 STOP_S = 15
@@ -39,6 +41,8 @@ def write_config(folder: Path, config: Configuration) -> Path:
     """Write `gateway.yaml` into the folder; plain data as JSON, which is YAML too."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "gateway.yaml"
+    if not FAST_LANE and not isinstance(config, str):
+        config = {**config, "server": {"fast_lane": False, **config.get("server", {})}}
     path.write_text(config if isinstance(config, str) else json.dumps(config, indent=2), encoding="utf-8")
     return path
 

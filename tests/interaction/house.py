@@ -36,6 +36,7 @@ from starlette.types import ASGIApp
 from tests.fakes.everything import Everything
 from tests.fakes.everything import http_app as everything_app
 from tests.gateway import write_config
+from tests.lane import FAST_LANE
 
 HEARTBEAT_S = 10.0
 """What is promised; a test of the heartbeat itself asks for less."""
@@ -200,7 +201,8 @@ async def gateway(
         async with app.running():
             if settle:
                 await app.upstreams.settled(10)
-            rules = HttpRules(max_body_bytes=app.config.limits.max_body)
+            fast_lane = FAST_LANE and app.config.server.fast_lane
+            rules = HttpRules(max_body_bytes=app.config.limits.max_body, fast_lane=fast_lane)
             doors = http_app(app.gateway, app.endpoint, rules, app.process, app.access)
             async with served(doors, app.endpoint.in_flight, bounds=bounds) as serving:
                 yield app, serving
