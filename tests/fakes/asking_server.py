@@ -106,6 +106,13 @@ class Asking(Everything):
             raise
         return said(answer.action)
 
+    async def get_prompt(self, ctx: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
+        if ctx.protocol_version >= "2026-07-28":
+            return await super().get_prompt(ctx, params)
+        answer = await ctx.session.elicit_form("who?", FORM, related_request_id=ctx.request_id)
+        name = str((answer.content or {}).get("name"))
+        return types.GetPromptResult(messages=[types.PromptMessage(role="user", content=text(f"Greet {name}."))])
+
 
 def asked(state: str, **requests: Any) -> types.InputRequiredResult:
     body = {"resultType": "input_required", "inputRequests": requests, "requestState": state}
