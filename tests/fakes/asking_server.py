@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any
-
-if __name__ == "__main__":  # a child has only this folder on its path
-    sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import anyio
 import mcp_types as types

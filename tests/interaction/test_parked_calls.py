@@ -30,8 +30,8 @@ from tests.interaction.house import Door, House, gateway, house, served
 from tests.interaction.requirements import shows
 from tests.interaction.test_midcall import Heard
 
-ASKING = Path(fakes.__file__).with_name("asking_server.py")
-CHILD = {"command": sys.executable, "args": [str(ASKING), "--legacy"], "era": "legacy"}
+CHILD: dict[str, Any] = {"command": sys.executable, "cwd": str(Path(fakes.__file__).parents[2])}
+ASKING = ["-m", "tests.fakes.asking_server"]
 pytestmark = pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")  # the upstream logs
 
 
@@ -46,7 +46,8 @@ class Answering(Heard):
 
 @asynccontextmanager
 async def over_stdio(folder: Path, **config: Any) -> AsyncIterator[House]:
-    async with gateway(folder, {"mcpServers": {"up": CHILD}, **config}) as (app, doors):
+    child = {**CHILD, "args": [*ASKING, "--legacy"], "era": "legacy"}
+    async with gateway(folder, {"mcpServers": {"up": child}, **config}) as (app, doors):
         yield House.of(app, doors)
 
 
@@ -360,7 +361,7 @@ async def test_a_page_that_is_not_opened_ends_the_call(home: House) -> None:
 
 @asynccontextmanager
 async def modern_over_stdio(folder: Path) -> AsyncIterator[House]:
-    child = {**CHILD, "args": [str(ASKING)], "era": "modern"}
+    child = {**CHILD, "args": ASKING, "era": "modern"}
     async with gateway(folder, {"mcpServers": {"up": child}}) as (app, doors):
         yield House.of(app, doors)
 
