@@ -50,6 +50,7 @@ from mcp_gateway.revisions import (
     at_least,
 )
 from mcp_gateway.upstream.session import GATEWAY_INFO, Link, Session, envelope, method_headers
+from mcp_gateway.upstream.tasks import run_as_task, runs_only_as_task
 from mcp_gateway.wire import Malformed, Raw, RawParams, encode, fields, loads
 
 MAX_ROUNDS = 10
@@ -90,7 +91,7 @@ async def relay(link: Link, call: Call, sink: Sink) -> Raw:
     params = outgoing(call, up)
     headers = outgoing_headers(call, params, up)
     try:
-        raw = await link.dispatcher.call(call.method, params, sink, headers=headers)
+        raw = await _send(link, call, params, headers, sink)
         if up.modern and not call.client.modern:
             raw = await _drive(link, call, params, headers, sink, raw)
     except RpcError as refused:
@@ -98,6 +99,16 @@ async def relay(link: Link, call: Call, sink: Sink) -> Raw:
             return input_required(pages, None)
         raise translated(refused, call, up) from None
     return incoming(raw, call, up)
+
+
+async def _send(link: Link, call: Call, params: RawParams, headers: Mapping[str, str], sink: Sink) -> Raw:
+    """A tool that runs only as a task refuses to run otherwise, and is called again as one."""
+    try:
+        return await link.dispatcher.call(call.method, params, sink, headers=headers)
+    except RpcError as refused:
+        if call.method != "tools/call" or not runs_only_as_task(refused, params, link.session):
+            raise
+    return await run_as_task(link, params, headers, sink)
 
 
 # -- requests ----------------------------------------------------------------------------------------------------

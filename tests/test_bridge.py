@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from mcp_gateway.bridge import MAX_ROUNDS, completed, declared, incoming, outgoing, outgoing_headers, relay, translated
+from mcp_gateway.bridge import (
+    MAX_ROUNDS,
+    answers,
+    completed,
+    declared,
+    incoming,
+    input_required,
+    outgoing,
+    outgoing_headers,
+    pages_to_open,
+    parks,
+    pushed,
+    relay,
+    resumes,
+    translated,
+)
 from mcp_gateway.call import QUIET, Call, Client
 from mcp_gateway.catalog import Kind, Route
-from mcp_gateway.errors import RpcError, UpstreamProtocolError
+from mcp_gateway.errors import InvalidRequestState, RpcError, UpstreamProtocolError
 from mcp_gateway.revisions import CLIENT_CAPABILITIES, LATEST_LEGACY, LATEST_MODERN, LOG_LEVEL, PROTOCOL_VERSION
 from mcp_gateway.upstream.session import Link, Session
 from mcp_gateway.wire import Raw, RawParams, loads
@@ -201,3 +217,117 @@ async def test_a_question_no_client_can_be_asked_is_a_protocol_error(questions: 
         await driven(Scripted(b'{"resultType":"input_required","inputRequests":%b}' % questions), sink)
 
     assert sink.asked == []
+
+
+# -- questions of a legacy upstream ------------------------------------------------------------------------------------
+
+
+def test_what_is_asked_leaves_out_what_2026_removed() -> None:
+    params = {"mode": "url", "elicitationId": "1", "task": {}, "_meta": {"progressToken": 1, "vendor/x": 2}}
+    result = loads(input_required({"1": ("elicitation/create", params), "2": ("roots/list", {})}, "state"))
+
+    assert result["inputRequests"] == {
+        "1": {"method": "elicitation/create", "params": {"mode": "url", "_meta": {"vendor/x": 2}}},
+        "2": {"method": "roots/list"},
+    }
+    assert (result["resultType"], result["requestState"]) == ("input_required", "state")
+
+
+def test_answers_reach_a_legacy_upstream_without_the_members_of_2026() -> None:
+    raw = Raw(b'{"1":{"resultType":"complete","action":"accept"}}')
+
+    assert bytes(answers({"inputResponses": raw})["1"]) == b'{"action":"accept"}'
+    assert answers({}) == answers({"inputResponses": None}) == {}
+
+
+PAGE = {"mode": "url", "message": "open it", "url": "https://example.com", "elicitationId": "1"}
+URL_CLIENT = Client("me", capabilities={"elicitation": {"url": {}}})
+
+
+def wall(*pages: Any, code: int = -32042) -> RpcError:
+    return RpcError.of(code, "first", {"elicitations": list(pages)})
+
+
+@pytest.mark.parametrize(
+    ("refused", "client", "method", "up", "asks"),
+    [
+        (wall(PAGE), URL_CLIENT, "tools/call", OLD, True),
+        (wall(PAGE, 7), URL_CLIENT, "prompts/get", OLD, True),
+        (wall(PAGE), URL_CLIENT, "completion/complete", OLD, False),
+        (wall(PAGE), URL_CLIENT, "tools/call", NEW, False),
+        (wall(PAGE, code=-32000), URL_CLIENT, "tools/call", OLD, False),
+        (wall(), URL_CLIENT, "tools/call", OLD, False),
+        (RpcError.of(-32042, "first", [PAGE]), URL_CLIENT, "tools/call", OLD, False),
+        (RpcError.of(-32042, "first", {"elicitations": 7}), URL_CLIENT, "tools/call", OLD, False),
+        (wall(PAGE), Client("me", capabilities={"elicitation": {}}), "tools/call", OLD, False),
+        (wall(PAGE), replace(URL_CLIENT, revision=LATEST_LEGACY), "tools/call", OLD, False),
+    ],
+)
+def test_a_page_is_asked_for_where_the_caller_can_open_it(
+    refused: RpcError, client: Client, method: str, up: Session, asks: bool
+) -> None:
+    pages = pages_to_open(refused, Call(method, {}, client), up)
+
+    assert pages == ({"page-1": ("elicitation/create", PAGE)} if asks else None)
+
+
+@pytest.mark.parametrize("revision", [LATEST_MODERN, LATEST_LEGACY])
+@pytest.mark.parametrize("method", ["tools/call", "completion/complete"])
+@pytest.mark.parametrize("up_modern", [True, False])
+def test_only_stateless_callers_of_legacy_upstreams_wait_for_answers(
+    revision: str, method: str, up_modern: bool
+) -> None:
+    waits = revision == LATEST_MODERN and method == "tools/call" and not up_modern
+
+    assert parks(call(revision, method), up_modern) is waits
+    made = call(revision, method)
+    assert not resumes(made, up_modern)
+    made.params["requestState"] = Raw(b'"x"')
+    assert resumes(made, up_modern) is waits
+
+
+def test_a_caller_that_declares_nothing_never_waits() -> None:
+    assert not parks(Call("tools/call", {}, Client("me", capabilities={"experimental": {}})), False)
+
+
+async def test_a_request_with_a_state_never_runs_a_legacy_tool() -> None:
+    wire = Scripted(b"{}")
+    made = call(LATEST_MODERN)
+    made.params["requestState"] = "of an upstream that spoke 2026-07-28 before"
+    with pytest.raises(InvalidRequestState):
+        await relay(Link(wire, OLD), made, QUIET)  # type: ignore[arg-type]  # of a `Dispatcher` only `call` is used
+
+    assert wire.sent == []
+
+
+# -- questions of a modern upstream ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("revision", "mode", "expected"),
+    [
+        ("2025-06-18", "form", {"message": "m"}),
+        ("2025-06-18", "url", {"message": "m", "mode": "url"}),
+        ("2025-11-25", "form", {"message": "m", "mode": "form"}),
+    ],
+)
+def test_an_elicitation_is_put_in_the_terms_of_the_session(revision: str, mode: str, expected: Any) -> None:
+    pages: list[str] = []
+
+    assert pushed("elicitation/create", {"message": "m", "mode": mode}, revision, pages) == expected
+    assert pages == []
+
+
+def test_a_page_gets_an_id_of_its_own() -> None:
+    pages: list[str] = []
+    params = pushed("elicitation/create", {"mode": Raw(b'"url"')}, "2025-11-25", pages)
+
+    assert [params["elicitationId"]] == pages
+    assert pushed("roots/list", {}, "2025-11-25", pages) == {}
+
+
+def test_a_modern_upstream_is_told_of_variants_only_where_the_session_has_them() -> None:
+    able: dict[str, Any] = {"elicitation": {"form": {}, "url": {}}, "sampling": {"tools": {}}}
+
+    assert declared(Client("me", "2025-11-25", able), {}) == able
+    assert declared(Client("me", "2025-06-18", able), {}) == {"elicitation": {}, "sampling": {}}

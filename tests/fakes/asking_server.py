@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any
-
-if __name__ == "__main__":  # a child has only this folder on its path
-    sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import anyio
 import mcp_types as types
@@ -105,6 +101,13 @@ class Asking(Everything):
             self.cancelled += 1
             raise
         return said(answer.action)
+
+    async def get_prompt(self, ctx: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
+        if ctx.protocol_version >= "2026-07-28":
+            return await super().get_prompt(ctx, params)
+        answer = await ctx.session.elicit_form("who?", FORM, related_request_id=ctx.request_id)
+        name = str((answer.content or {}).get("name"))
+        return types.GetPromptResult(messages=[types.PromptMessage(role="user", content=text(f"Greet {name}."))])
 
 
 def asked(state: str, **requests: Any) -> types.InputRequiredResult:

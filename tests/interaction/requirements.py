@@ -105,6 +105,10 @@ REQUIREMENTS: Final = {
         "a legacy upstream's questions reach a 2026-07-28 client as input_required, and its tool runs once",
         f"{SPECIFICATION}/2026-07-28/basic/patterns/mrtr; issue 6",
     ),
+    "tasks-driven": (
+        "tools that run only as tasks (2025-11-25) are taken to their end for clients that know no tasks",
+        f"{SPECIFICATION}/2025-11-25/basic/utilities/tasks; issue 6",
+    ),
     "questions-apart": ("a question that could be another client's is declined", "ours: design, decision 6"),
     "list-changed": ("a change of the merged view is announced once to everybody", "ours: protocol facts, section 3"),
     "list-unchanged": ("nothing is announced when the merged view is the same", "ours"),
