@@ -77,8 +77,8 @@ _WATCHED: Final = frozenset(
 )
 _PARAM_HEADER: Final = b"mcp-param-"
 
-_FAR = re.compile(rb"[eE]\+?[0-9]{3}|[0-9]{300}")
-"""Where a number may be one that no double holds, which is judged elsewhere."""
+_FAR = re.compile(rb"[0-9][eE]\+?[0-9]{3}|[0-9]{300}")
+"""Where a number may be one that no double holds: such a message has to be read to its end."""
 
 
 class Posted(msgspec.Struct, frozen=True):
@@ -311,10 +311,10 @@ def _heads(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes] | None:
 
 
 def _posted(body: bytes) -> Posted | None:
-    if _FAR.search(body) is not None:
-        return None
     try:
         check(body)
+        if _FAR.search(body) is not None:
+            loads(body)
         return _decode(body)
     except (Malformed, msgspec.MsgspecError, RecursionError, ValueError):
         return None

@@ -68,6 +68,10 @@ async def test_the_id_is_the_clients(session: Session, id: int | str) -> None:
     assert response.json()["id"] == id
 
 
+async def test_an_id_that_looks_like_a_large_number_is_one_like_others(session: Session) -> None:
+    assert by_the_lane(await session.post(call("ask-1e999")))
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -187,6 +191,7 @@ async def test_a_session_of_anothers_key_is_not_there(tmp_path: Path) -> None:
     assert (own.status_code, stolen.status_code) == (200, 404)
 
 
+@pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")  # the upstream asks for roots
 async def test_a_question_goes_out_on_the_stream_of_its_call(home: House) -> None:
     session = Session(home.url, capabilities={"roots": {}})
     with anyio.fail_after(10):
