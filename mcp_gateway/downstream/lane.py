@@ -134,9 +134,8 @@ class Lane:
             or (call := self._call(message, message.method, heads, session, scope)) is None
         ):
             return False
-        transport = self._transports.get(session) if session else None
-        with self._endpoint.in_flight, _awake(transport):
-            await self._run(message.id, call, session, receive, send)
+        with self._endpoint.in_flight, _awake(self._transports.get(call.client.session or "")):
+            await self._run(message.id, call, receive, send)
         return True
 
     # -- which messages ------------------------------------------------------------------------------------------
@@ -211,7 +210,8 @@ class Lane:
 
     # -- a call under way ----------------------------------------------------------------------------------------
 
-    async def _run(self, id: RequestId, call: Call, session: str, receive: Receive, send: Send) -> None:
+    async def _run(self, id: RequestId, call: Call, receive: Receive, send: Send) -> None:
+        session = call.client.session or ""
         stream = LaneStream(send, session)
         way_back = _WayBack(stream, self._questions, session)
         sink = CallSink(call, _token(call.params), way_back, lambda: self._start(attendants, sink.pump))
@@ -254,6 +254,8 @@ class Lane:
             calls[id].remove(work)
             if not calls[id]:
                 del calls[id]
+            if not calls and self._under_way.get(session) is calls:
+                del self._under_way[session]
 
     def _close(self, session: str) -> None:
         for calls in self._under_way.pop(session, {}).values():
