@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcp_gateway.config import Config
+from mcp_gateway.config.watch import signature
 from mcp_gateway.downstream.auth import Authentication
 from mcp_gateway.errors import BadConfig
 from mcp_gateway.observe.reading import Ending
@@ -37,7 +38,9 @@ class Access:
         self._has_proxies = bool(config.server.trusted_proxies)
         self._was_locked = False
         self.host = config.server.host
-        self._ring = KeyRing(KeyStore(state / KEYS_FILE), lambda: self._configured)
+        self.keys_file = state / KEYS_FILE
+        self.keys_read_from = signature([self.keys_file])
+        self._ring = KeyRing(KeyStore(self.keys_file), lambda: self._configured)
         self.resource, tokens = _resource_server(config)
         self.authentication = Authentication(
             self._ring,
@@ -57,6 +60,14 @@ class Access:
             self._configured, self._auth = keys, config.auth
 
         return take_over
+
+    def admits(self, principal: str) -> bool:
+        """Whether a principal may still come in, by its id: whose key is gone may not."""
+        kind, _, name = principal.partition(":")
+        try:
+            return kind != "key" or self._ring.named(name) is not None
+        except BadConfig:
+            return False  # nobody comes in while the keys cannot be read
 
     def check_start(self) -> None:
         """Raises BadConfig where a proxy would let others in and nobody is asked who it is."""

@@ -41,6 +41,7 @@ from mcp_gateway.middleware.cache import CacheMiddleware
 from mcp_gateway.middleware.cache_rules import CacheRules, Caching
 from mcp_gateway.middleware.heartbeat import Heartbeat
 from mcp_gateway.middleware.limits import LimitsMiddleware
+from mcp_gateway.middleware.login import LoginMiddleware
 from mcp_gateway.middleware.shedding import Shedding
 from mcp_gateway.middleware.tracing import tracing
 from mcp_gateway.observe.alerts import Alerts
@@ -58,6 +59,7 @@ from mcp_gateway.upstream.definition import Definition
 from mcp_gateway.upstream.eras import EraBook
 from mcp_gateway.upstream.kept_names import KeptNames
 from mcp_gateway.upstream.manager import MCPAgentManager
+from mcp_gateway.upstream.oauth.desk import Desk
 from mcp_gateway.upstream.oauth.logins import Logins
 from mcp_gateway.upstream.saving import Saving
 from mcp_gateway.upstream.snapshot import Snapshot
@@ -67,6 +69,7 @@ from mcp_gateway.wiring import (
     audit_rules,
     caching,
     call_limits,
+    call_time_s,
     caps,
     check_profile,
     container,
@@ -79,6 +82,7 @@ from mcp_gateway.wiring import (
     spans,
     surface,
     trust,
+    way_to_log_in,
     webhook_url,
 )
 
@@ -127,6 +131,13 @@ class App:
         )
         self.access = Access(config, state, environ)
         self.logins = Logins(state, environ, self._redactor.know_newest)
+        self.desk = Desk(
+            self.logins,
+            lambda name: way_to_log_in(self.config, environ, name),
+            state,
+            environ,
+            admitted=self.access.admits,
+        )
         self._definitions = self._define(config)
 
         self.events = Events()
@@ -173,6 +184,7 @@ class App:
                 self._audit,  # sees all that follow, the cache included
                 shedding,
                 self._limits,
+                LoginMiddleware(self.desk, lambda route: call_time_s(self.config, route), config.server.base_path),
                 self._cached,  # innermost: whoever may not make a call may not have its kept answer either
             ],
             refused=self._audit.refused,
@@ -228,6 +240,7 @@ class App:
                 self.reloading.watch,
                 self.pins.run,
                 self._watch_pins,
+                self._watch_keys,
             ):
                 group.start_soon(run)
             try:
@@ -255,6 +268,7 @@ class App:
             part(keeping, self.calls.configure),
             lambda config: partial(self._configure_functions, enabled(config.tools, self._services), config),
             part(self._define, self.upstreams.apply),
+            lambda config: partial(self.upstreams.dismiss, self.access.admits),
             part(alert_rules, self.alerts.configure),
             part(trust, self.pins.configure),
             part(self._surface, self.gateway.configure),
@@ -293,17 +307,22 @@ class App:
     def _caching(self, config: Config) -> dict[str, Caching]:
         return caching(config, self.logins.login)
 
-    def _login_changed(self, server: str) -> None:
+    def _login_changed(self, server: str, principal: str | None) -> None:
         """Somebody logged in to a server, or out: it is called anew, and no kept answer is given on."""
-        logger.info("app.login_changed name=%s", server)
+        logger.info("app.login_changed name=%s principal=%s", server, principal or "everybody")
         self._cache_rules.configure(self._caching(self.config))
         with suppress(UnknownName):
-            self.upstreams.reconnect(server)
+            self.upstreams.login_changed(server, principal)
 
     async def _watch_pins(self) -> None:
         """`pins approve` writes the file, and so do other gateways of the same configuration."""
         async for _ in changes(self._pins_read_from, lambda: [self._pin_file.path], lambda: 0.0):
             await self.pins.reload()
+
+    async def _watch_keys(self) -> None:
+        """A revoked key's connections to servers end."""
+        async for _ in changes(self.access.keys_read_from, lambda: [self.access.keys_file], lambda: 0.0):
+            self.upstreams.dismiss(self.access.admits)
 
     # -- state ---------------------------------------------------------------------------------------------------
 

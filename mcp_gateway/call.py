@@ -50,6 +50,7 @@ class Client:
 
     `key` is one legacy session, or one single 2026 request: calls with equal keys belong together.
     `session` is the key of the legacy session, None for a stateless client. `principal` is who is behind it.
+    `origin` is the `scheme://host` under which it reached us, None where no page of ours can be opened.
     """
 
     key: str
@@ -60,6 +61,7 @@ class Client:
     door: str = "internal"
     selection: Selection = UNSELECTED
     principal: Principal = LOCAL
+    origin: str | None = None
 
     @property
     def modern(self) -> bool:

@@ -27,6 +27,7 @@ The branches answer one question: what can the caller do?
     └── OperatorError               somebody has to mend something
         ├── BadConfig                 bad_config
         ├── UpstreamAuth              upstream_auth
+        │   └── NeedsAuth               needs_auth
         ├── UpstreamStartFailed       upstream_start_failed
         ├── UpstreamProtocolError     upstream_protocol_error
         ├── UpstreamMessageTooLarge   upstream_message_too_large
@@ -92,6 +93,7 @@ CODES: Mapping[str, Translation] = {
     "upstream_removed": Translation(INTERNAL_ERROR, 503, 4),
     "bad_config": Translation(INTERNAL_ERROR, 500, 78),
     "upstream_auth": Translation(INTERNAL_ERROR, 502, 3),
+    "needs_auth": Translation(INTERNAL_ERROR, 502, 3),
     "upstream_start_failed": Translation(INTERNAL_ERROR, 502, 4),
     "upstream_protocol_error": Translation(INTERNAL_ERROR, 502, 4),
     "upstream_message_too_large": Translation(INTERNAL_ERROR, 502, 4),
@@ -285,6 +287,12 @@ class UpstreamAuth(OperatorError):
 
     challenge: str | None = None
     """The `WWW-Authenticate` header that came with the refusal; it may name the authorization server."""
+
+
+class NeedsAuth(UpstreamAuth):
+    """The upstream wants a login of the caller's own, and there is none that it takes."""
+
+    code = "needs_auth"
 
 
 class UpstreamStartFailed(OperatorError):

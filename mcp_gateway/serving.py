@@ -38,7 +38,7 @@ async def serve_http(app: App, host: str, port: int, on_ready: Callable[[str], N
     metrics = _metrics(app) if app.config.observability.metrics else None
     rules = http_rules(app.config, host)
     render = None if metrics is None else metrics.render
-    doors = http_app(app.gateway, app.endpoint, rules, app.process, app.access, render)
+    doors = http_app(app.gateway, app.endpoint, rules, app.process, app.access, render, app.desk)
     server = HttpServer(doors, app.endpoint.in_flight, lambda: _ready(app, url, on_ready), way_in)
     try:
         async with app.running() as group:

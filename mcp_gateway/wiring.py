@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,19 @@ from mcp_gateway import __version__
 from mcp_gateway.builtin import cgroup
 from mcp_gateway.cache import Cache, Scope, TieredCache, open_cache
 from mcp_gateway.call import Mode
-from mcp_gateway.catalog import Caps, ExposeRules, Filter, Order, Prefix, SchemaCompat, ServerRules, StickyNames, View
-from mcp_gateway.config import Config
+from mcp_gateway.catalog import (
+    Caps,
+    ExposeRules,
+    Filter,
+    Order,
+    Prefix,
+    Route,
+    SchemaCompat,
+    ServerRules,
+    StickyNames,
+    View,
+)
+from mcp_gateway.config import Config, Server, StdioServer
 from mcp_gateway.config.doors import Key
 from mcp_gateway.config.dotted import subclass
 from mcp_gateway.directory import Surface
@@ -35,8 +47,9 @@ from mcp_gateway.security.keys import ApiKey
 from mcp_gateway.security.pins import Trust
 from mcp_gateway.security.principal import Allowance, Grant
 from mcp_gateway.showcase import Profile, ShowRules
-from mcp_gateway.upstream.define import Authorize, credential, define
+from mcp_gateway.upstream.define import Authorize, credential, define, has_own_logins, login_settings, origin
 from mcp_gateway.upstream.definition import Definition
+from mcp_gateway.upstream.oauth.desk import Way
 from mcp_gateway.upstream.wall import Choose
 
 if TYPE_CHECKING:
@@ -90,6 +103,12 @@ def call_limits(config: Config) -> CallLimits:
     return CallLimits(config.limits.rate, config.limits.burst, servers)
 
 
+def call_time_s(config: Config, route: Route) -> float:
+    """How long a call may take; no time where its server has left the configuration."""
+    server = config.servers.get(route.server or "")
+    return 0.0 if server is None else server.tools.timeout.get(route.name, server.timeout)
+
+
 def definitions(config: Config, environ: Mapping[str, str], choose: Choose, authorize: Authorize) -> list[Definition]:
     """Every configured server, in the order of the file.
 
@@ -109,6 +128,17 @@ def definitions(config: Config, environ: Mapping[str, str], choose: Choose, auth
         )
         for name, server in config.servers.items()
     ]
+
+
+def way_to_log_in(config: Config, environ: Mapping[str, str], name: str) -> Way | None:
+    """How a principal logs in to a server for itself, as a person; None where none does."""
+    server = config.servers.get(name)
+    if server is None or isinstance(server, StdioServer) or not has_own_logins(server):
+        return None
+    settings = login_settings(server, config.security.private_networks)
+    if settings is None or settings.client_credentials:
+        return None
+    return Way(origin(name, server, environ, config.limits.max_result), str(server.url), settings)
 
 
 def container(config: Config) -> Container | None:
@@ -181,7 +211,7 @@ def check_profile(config: Config, name: str | None) -> None:
         raise BadConfig(f"{config.path.name}: profiles.{name}: there is no such profile; known: {known}")
 
 
-def caching(config: Config, login: Callable[[str], str]) -> dict[str, Caching]:
+def caching(config: Config, login: Callable[[str, str | None], str]) -> dict[str, Caching]:
     """Every server's `cache` entry, in the cache's terms; `login` tells whose login its calls are authorized by."""
     return {
         name: Caching(
@@ -189,11 +219,19 @@ def caching(config: Config, login: Callable[[str], str]) -> dict[str, Caching]:
             ttl_s=config.cache.ttl if server.cache.ttl is None else server.cache.ttl,
             auto=server.cache.auto,
             stale_s=server.cache.stale,
-            credential=credential(server, login(name)),
+            credential=credential(server, login(name, None)),
+            owner=_owner(name, server, login),
             scope=Scope.SESSION if server.isolation == "session" else Scope.PRINCIPAL,
         )
         for name, server in config.servers.items()
     }
+
+
+def _owner(name: str, server: Server, login: Callable[[str, str | None], str]) -> Callable[[str], str] | None:
+    """What tells answers apart that principals do not share, whatever the server says of them."""
+    if has_own_logins(server):
+        return partial(login, name)
+    return str if server.isolation == "user" else None
 
 
 def model_settings(config: Config) -> Settings:

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import pytest
 from mcp_gateway.cache import Cache, Scope
-from mcp_gateway.catalog import Caps, Kind, Order, Prefix, SchemaCompat
+from mcp_gateway.catalog import Caps, Kind, Order, Prefix, Route, SchemaCompat
 from mcp_gateway.config import Config, load_config
 from mcp_gateway.errors import BadConfig
 from mcp_gateway.sandbox import Container
@@ -15,6 +15,7 @@ from mcp_gateway.security.pins import Trust
 from mcp_gateway.upstream.oauth.account import LoginSettings
 from mcp_gateway.wiring import (
     caching,
+    call_time_s,
     caps,
     container,
     definitions,
@@ -45,7 +46,7 @@ def loaded(folder: Path, text: str) -> Config:
     return load_config(path, environ={"TOKEN": "the-first-token"})
 
 
-def no_login(server: str, url: str, settings: LoginSettings) -> NoReturn:
+def no_login(server: str, url: str, settings: LoginSettings, principal: str | None) -> NoReturn:
     raise AssertionError("no server of these tests wants a login")
 
 
@@ -129,7 +130,7 @@ mcpServers:
   b: {command: b, cache: {tools: ["get_*"], ttl: 7, stale: 60}}
 cache: {ttl: 30}
 """
-    rules = caching(loaded(tmp_path, text), lambda server: "")
+    rules = caching(loaded(tmp_path, text), lambda server, principal: "")
     assert (rules["a"].ttl_s, rules["a"].auto, rules["a"].scope) == (30.0, True, Scope.SESSION)
     assert (rules["b"].ttl_s, rules["b"].tools, rules["b"].scope) == (7.0, ("get_*",), Scope.PRINCIPAL)
     assert (rules["a"].stale_s, rules["b"].stale_s) == (0.0, 60.0)
@@ -139,8 +140,29 @@ cache: {ttl: 30}
 
 def test_another_login_is_another_credential(tmp_path: Path) -> None:
     config = loaded(tmp_path, "mcpServers: {a: {url: 'http://a.example', auth: oauth}}")
-    nobody, somebody = caching(config, lambda server: ""), caching(config, lambda server: f"somebody at {server}")
+    nobody, somebody = (
+        caching(config, lambda server, principal: ""),
+        caching(config, lambda server, principal: f"somebody at {server}"),
+    )
     assert nobody["a"].credential != somebody["a"].credential
+
+
+def test_callers_that_are_isolated_share_no_answer(tmp_path: Path) -> None:
+    text = """
+mcpServers:
+  a: {command: x, isolation: user}
+  b: {url: 'http://b.example', auth: oauth, isolation: user}
+  c: {command: x}
+"""
+    rules = caching(loaded(tmp_path, text), lambda server, principal: f"{principal} at {server}")
+    owners = {name: rule.owner and rule.owner("ann") for name, rule in rules.items()}
+    assert owners == {"a": "ann", "b": "ann at b", "c": None}
+
+
+def test_the_time_of_a_call_is_its_tools_or_its_servers(tmp_path: Path) -> None:
+    config = loaded(tmp_path, "mcpServers: {a: {command: x, timeout: 9, tools: {timeout: {slow: 70}}}}")
+    routes = [Route(Kind.TOOL, at, "exposed", name) for at, name in (("a", "slow"), ("a", "x"), ("gone", "x"))]
+    assert [call_time_s(config, route) for route in routes] == [70, 9, 0]
 
 
 def test_the_model_is_told_its_key(tmp_path: Path) -> None:

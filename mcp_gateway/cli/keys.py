@@ -15,7 +15,7 @@ from mcp_gateway.cli.options import common
 from mcp_gateway.cli.output import Output, answer, note, say
 from mcp_gateway.errors import GatewayError, InvalidParams, UnknownName
 from mcp_gateway.security.key_store import KEYS_FILE, KeyStore
-from mcp_gateway.security.keys import DEFAULT_SCOPES, ApiKey, hashed, new_key
+from mcp_gateway.security.keys import DEFAULT_SCOPES, ApiKey, hashed, new_key, principal_id
 from mcp_gateway.security.principal import SCOPES, Allowance, Grant
 
 if TYPE_CHECKING:
@@ -79,9 +79,10 @@ def list_(output: Output) -> None:
 @click.argument("name")
 @common
 def revoke(output: Output, name: str) -> None:
-    """End a key; requests with it are refused from now on."""
+    """End a key; requests with it are refused from now on, and its logins to servers are forgotten."""
     _store().revoke(name)
     _forget_signing_secret(name)
+    _forget_logins(name)
     if output.as_json:
         answer({"revoked": name})
     else:
@@ -110,6 +111,14 @@ def _new_signing_secret(name: str) -> str:
 def _forget_signing_secret(name: str) -> None:
     with suppress(UnknownName):
         _signing().remove(name)
+
+
+def _forget_logins(name: str) -> None:
+    """Another key of the same name must not find them."""
+    from mcp_gateway.config import folders
+    from mcp_gateway.upstream.oauth.store import forget_of
+
+    forget_of(folders(os.environ).state, os.environ, principal_id(name))
 
 
 def _signing() -> Vault:

@@ -73,6 +73,11 @@ class Authentication:
         self.local_token: str | None = None
         """The credential of this machine's command line, from the run file."""
 
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether whoever shows no credential is refused, at this moment."""
+        return self._required()
+
     async def admit(self, scope: Scope, receive: Receive, max_body_bytes: int) -> tuple[Principal, Receive]:
         """Who it is, and what gives the request's body; a signed one had to be read.
 

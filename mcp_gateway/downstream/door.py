@@ -49,6 +49,12 @@ def door_of(scope: Scope) -> str:
     return door
 
 
+def origin_of(scope: Scope) -> str | None:
+    """The `scheme://host` under which a request reached us; its Host was checked on the way in."""
+    hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+    return f"{scope['scheme']}://{hosts[0]}" if len(hosts) == 1 else None
+
+
 def scope_served() -> Scope:
     """Of the request that this task serves; an empty one where it came through no door of HTTP."""
     return _serving.get() or {}

@@ -26,7 +26,7 @@ from mcp_gateway import __version__, bridge
 from mcp_gateway.call import UNSELECTED, Call, Client, Selection, Sink
 from mcp_gateway.catalog import Kind
 from mcp_gateway.downstream.arrival import params_of
-from mcp_gateway.downstream.door import SSE, STDIO, door_of, marked, scope_served
+from mcp_gateway.downstream.door import SSE, STDIO, door_of, marked, origin_of, scope_served
 from mcp_gateway.downstream.enclosure import enclosed, mcp_error
 from mcp_gateway.downstream.identity import principal_of
 from mcp_gateway.downstream.inflight import InFlight
@@ -215,9 +215,13 @@ class Endpoint:
         return None if client is None or client.principal.id != principal_of(scope).id else _asking_now(client, scope)
 
     def _asker(self, scope: Scope) -> dict[str, Any]:
-        """What a client is by the request it comes with: its door, its selection, its principal."""
-        selection = selection_of(scope) or self.selection
-        return {"door": door_of(scope), "selection": selection, "principal": principal_of(scope)}
+        """What a client is by the request it comes with: its door, its selection, its principal, our address."""
+        return {
+            "door": door_of(scope),
+            "selection": selection_of(scope) or self.selection,
+            "principal": principal_of(scope),
+            "origin": origin_of(scope),
+        }
 
     def wants_headers(self, tool: str) -> bool:
         """Whether arguments of the tool are repeated in headers, which have to be compared."""

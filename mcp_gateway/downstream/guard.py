@@ -24,7 +24,7 @@ class Guard:
     """ASGI: lets a request in when its Host and its Origin, if any, are allowed; 403 otherwise, before any WebSocket.
 
     `hosts` are names with or without port; a name without port allows every port. `origins` are
-    `scheme://host[:port]`; loopback origins always are allowed. `Origin: null` never is.
+    `scheme://host[:port]`; loopback origins always are allowed, and pages of our own. `Origin: null` never is.
     """
 
     def __init__(self, app: ASGIApp, *, hosts: Iterable[str] = (), origins: Iterable[str] = ()) -> None:
@@ -33,7 +33,7 @@ class Guard:
         self._origins = {origin.lower().rstrip("/") for origin in origins}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refusal = None if scope["type"] == "lifespan" else self.refusal(scope["headers"])
+        refusal = None if scope["type"] == "lifespan" else self.refusal(scope["headers"], scope.get("scheme", ""))
         if refusal is None:
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
@@ -42,13 +42,16 @@ class Guard:
         else:
             await send({"type": "websocket.close", "code": 1008, "reason": refusal})
 
-    def refusal(self, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-        """Why the request may not enter, None when it may."""
+    def refusal(self, headers: Iterable[tuple[bytes, bytes]], scheme: str = "http") -> str | None:
+        """Why the request may not enter, None when it may; `scheme` is that of the request."""
         hosts = [value.decode("latin-1") for name, value in headers if name == b"host"]
         origins = [value.decode("latin-1") for name, value in headers if name == b"origin"]
         if len(hosts) != 1 or not self._host_allowed(hosts[0].lower()):
             return "Host is not allowed; add it to server.allowed_hosts"
-        if len(origins) > 1 or (origins and not self._origin_allowed(origins[0].lower())):
+        ours = f"{scheme}://{hosts[0]}".lower()
+        if len(origins) > 1 or (
+            origins and origins[0].lower() != ours and not self._origin_allowed(origins[0].lower())
+        ):
             return "Origin is not allowed; add it to server.allowed_origins"
         return None
 

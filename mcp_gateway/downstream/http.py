@@ -32,6 +32,7 @@ from mcp_gateway.downstream.failures import told
 from mcp_gateway.downstream.guard import Guard
 from mcp_gateway.downstream.identity import principal_of
 from mcp_gateway.downstream.lane import Lane
+from mcp_gateway.downstream.login_pages import LoginPages
 from mcp_gateway.downstream.screen import Screen
 from mcp_gateway.downstream.selection import Selecting
 from mcp_gateway.downstream.standing import Standing
@@ -40,6 +41,7 @@ from mcp_gateway.downstream.websocket import SocketRules, WebSocketDoor
 from mcp_gateway.errors import Busy, Forbidden, http_body, to_http
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.security.policy import check_whole, require
+from mcp_gateway.upstream.oauth.desk import Desk
 from mcp_gateway.wire import encode
 
 if TYPE_CHECKING:
@@ -85,8 +87,11 @@ def http_app(
     process: rest.Process,
     entry: Entry,
     metrics: Render | None = None,
+    desk: Desk | None = None,
 ) -> ASGIApp:
-    """The application; its lifespan holds the Streamable HTTP sessions. Without `metrics` there is no `/metrics`."""
+    """The application; its lifespan holds the Streamable HTTP sessions. Without `metrics` there is no `/metrics`,
+    without a `desk` there are no pages for logins to servers.
+    """
     manager = StreamableHTTPSessionManager(
         app=endpoint.server,
         max_request_body_size=rules.max_body_bytes + _RENAMING_BYTES,
@@ -100,6 +105,7 @@ def http_app(
     door = Door(screened(Opening(manager.handle_request), places=endpoint.places, lane=lane), HTTP)
     mcp = standing(Selecting(door, endpoint))
     metadata = entry.resource.routes() if entry.resource is not None else []
+    logins = [] if desk is None else LoginPages(desk, entry.authentication, rules.base_path).routes()
     sockets = WebSocketDoor(gateway, endpoint, rules.sockets, entry.authentication.renewed)
     app = Starlette(
         routes=_under(
@@ -112,6 +118,7 @@ def http_app(
                 WebSocketRoute(WEBSOCKET, sockets.serve),
                 Mount(rest.PREFIX, routes=rest.routes(gateway, process, endpoint.in_flight, rules.max_body_bytes)),
                 *metadata,
+                *logins,
                 Route("/openapi.json", _document(rules.base_path), methods=["GET"]),
                 Route("/healthz", _alive, methods=["GET"]),
                 Route("/readyz", _alive, methods=["GET"]),
@@ -126,7 +133,7 @@ def http_app(
         entry.authentication,
         max_body_bytes=rules.max_body_bytes,
         base_path=rules.base_path,
-        open_paths=OPEN_PATHS | {route.path for route in metadata},
+        open_paths=OPEN_PATHS | {route.path for route in [*metadata, *logins]},
         resource=entry.resource,
     )
     return Guard(known, hosts=rules.allowed_hosts, origins=rules.allowed_origins)

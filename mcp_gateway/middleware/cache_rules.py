@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
@@ -24,7 +24,11 @@ _READS: Final = frozenset({"prompts/get", "resources/read"})
 
 @dataclass(frozen=True, slots=True)
 class Caching:
-    """One server's `cache` entry. `credential` is a digest of whatever its calls are authorized by."""
+    """One server's `cache` entry. `credential` is a digest of whatever its calls are authorized by.
+
+    `owner` tells by a principal's id what its answers depend on besides, such as its own login, and is empty while that
+    is not known; None where principals have nothing of their own.
+    """
 
     tools: tuple[str, ...] = ()
     ttl_s: float = 300.0
@@ -32,6 +36,7 @@ class Caching:
     credential: str = ""
     scope: Scope = Scope.PRINCIPAL
     stale_s: float = 0.0
+    owner: Callable[[str], str] | None = None
 
 
 class CacheRules:
@@ -57,11 +62,16 @@ class CacheRules:
         route = call.route
         if route is None or route.server is None:
             return None
+        rule, owner = self._rule(call, route), self._servers.get(route.server, Caching()).owner
+        return rule if rule is None or owner is None else _owned(rule, owner(call.principal.id))
+
+    def _rule(self, call: Call, route: Route) -> CacheRule | None:
         if call.method == "tools/call":
             return self._tool(route)
-        if call.method in _READS and self._states_ttl(route.server):
-            caching = self._servers.get(route.server, Caching())
-            return CacheRule(Use.KEEP, route.server, credential=caching.credential, scope=caching.scope)
+        if call.method in _READS and self._states_ttl(route.server or ""):
+            server = route.server or ""
+            caching = self._servers.get(server, Caching())
+            return CacheRule(Use.KEEP, server, credential=caching.credential, scope=caching.scope)
         return None
 
     def _tool(self, route: Route) -> CacheRule | None:
@@ -83,6 +93,13 @@ class CacheRules:
             scope=caching.scope,
             stale_s=caching.stale_s,
         )
+
+
+def _owned(rule: CacheRule, owner: str) -> CacheRule:
+    """The rule for one owner. While that is not known nothing is kept: the next one may be another."""
+    if not owner and rule.use is Use.KEEP:
+        return replace(rule, use=Use.PASS)
+    return replace(rule, credential=f"{rule.credential} {owner}")
 
 
 def _use(entry: CatalogEntry, caching: Caching) -> Use:

@@ -39,7 +39,7 @@ class ApiKey:
 
     @property
     def principal(self) -> Principal:
-        return Principal(f"key:{self.name}", self.scopes, self.grant, self.allowance)
+        return Principal(principal_id(self.name), self.scopes, self.grant, self.allowance)
 
     def expired(self, now_unix_s: float) -> bool:
         return self.expires_unix_s is not None and now_unix_s >= self.expires_unix_s
@@ -48,6 +48,11 @@ class ApiKey:
     def weak(self) -> bool:
         """Whether it is the hash of a word that everybody tries first."""
         return self.hash in _WEAK_HASHES
+
+
+def principal_id(name: str) -> str:
+    """Who comes with the key of this name."""
+    return f"key:{name}"
 
 
 def new_key() -> str:

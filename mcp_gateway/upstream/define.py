@@ -16,7 +16,7 @@ from mcp_gateway.config import HttpServer, Server, SseServer, StdioServer
 from mcp_gateway.config.servers import ChildSandbox
 from mcp_gateway.errors import UpstreamStartFailed
 from mcp_gateway.upstream.child import child_environment, resolve_command
-from mcp_gateway.upstream.definition import AgentRules, Definition, Dial, Isolation
+from mcp_gateway.upstream.definition import AgentRules, Definition, Dial, Isolation, Ways
 from mcp_gateway.upstream.dispatch.address import TlsSettings, proxy_for
 from mcp_gateway.upstream.dispatch.authorization import Authorization
 from mcp_gateway.upstream.dispatch.base import Dispatcher, Listener
@@ -30,8 +30,8 @@ from mcp_gateway.upstream.session import Era
 from mcp_gateway.upstream.wall import Choose, WalledDispatcher, Walls
 from mcp_gateway.wire import encode
 
-Authorize = Callable[[str, str, LoginSettings], Authorization]
-"""Gives the credential of a server, by its name, address and settings."""
+Authorize = Callable[[str, str, LoginSettings, str | None], Authorization]
+"""Gives the credential of a server by its name, address and settings, for one principal or (None) for everybody."""
 
 DISABLED_IN_FILE = "switched off in the configuration"
 
@@ -56,7 +56,11 @@ def define(
     `choose` gives the sandbox, `authorize` the credential of a server that wants a login.
     """
     login = login_settings(server, private_networks)
-    dial, *others = _dials(name, server, environ, max_message_bytes, choose, authorize, login)
+
+    def ways(principal: str | None) -> Ways:
+        return _ways(name, server, environ, max_message_bytes, choose, authorize, login, principal)
+
+    dial, fallback = ways(None)
     return Definition(
         name=name,
         transport=server.type,
@@ -64,13 +68,19 @@ def define(
         settings=_settings(server, max_message_bytes, caps, login),
         rules=_rules(server, caps),
         dial=dial,
-        fallback=others[0] if others else None,
+        fallback=fallback,
         isolation=Isolation(server.isolation),
         disabled=skipped or (DISABLED_IN_FILE if server.disabled else None),
+        personal=ways if has_own_logins(server) else None,
     )
 
 
-def _dials(
+def has_own_logins(server: Server) -> bool:
+    """Whether each principal logs in to the server for itself."""
+    return server.isolation == "user" and login_settings(server) is not None
+
+
+def _ways(
     name: str,
     server: Server,
     environ: Mapping[str, str],
@@ -78,14 +88,16 @@ def _dials(
     choose: Choose,
     authorize: Authorize,
     login: LoginSettings | None,
-) -> list[Dial]:
-    """The ways to reach a server, best first: an `http` entry may turn out to speak HTTP+SSE only."""
+    principal: str | None,
+) -> Ways:
+    """The ways to reach a server: an `http` entry may turn out to speak HTTP+SSE only."""
     if isinstance(server, StdioServer):
-        return [_stdio(name, server, environ, max_message_bytes, choose)]
-    kinds: list[type[HttpDispatcher] | type[SseDispatcher]]
-    kinds = [HttpDispatcher, SseDispatcher] if isinstance(server, HttpServer) else [SseDispatcher]
-    authorization = None if login is None else authorize(name, str(server.url), login)
-    return [_remote(name, server, environ, max_message_bytes, kind, authorization) for kind in kinds]
+        return _stdio(name, server, environ, max_message_bytes, choose), None
+    authorization = None if login is None else authorize(name, str(server.url), login, principal)
+    sse = _remote(name, server, environ, max_message_bytes, SseDispatcher, authorization)
+    if isinstance(server, SseServer):
+        return sse, None
+    return _remote(name, server, environ, max_message_bytes, HttpDispatcher, authorization), sse
 
 
 def _stdio(name: str, server: StdioServer, environ: Mapping[str, str], max_message_bytes: int, choose: Choose) -> Dial:

@@ -17,6 +17,9 @@ from mcp_gateway.upstream.session import Era
 Dial = Callable[[Listener], Dispatcher]
 """Makes a fresh dispatcher; the listener hears what belongs to no call."""
 
+Ways = tuple[Dial, Dial | None]
+"""How to dial, and a second way for a server that only speaks HTTP+SSE."""
+
 
 class Isolation(StrEnum):
     """Who shares a connection (design, decision 6)."""
@@ -55,7 +58,8 @@ class Definition:
     needs a restart. `fallback` is a second way to dial, for a server that only speaks HTTP+SSE.
     `disabled` says why the upstream is not to be started, None when it is. `transport` is stdio,
     http or sse. `connection` is what the users of an own connection have in common, None for the one
-    that everybody shares.
+    that everybody shares. `personal` gives the ways to dial with the login of one principal,
+    by its id; None where all use the same credential.
     """
 
     name: str
@@ -68,3 +72,4 @@ class Definition:
     isolation: Isolation = Isolation.SHARED
     disabled: str | None = None
     connection: str | None = None
+    personal: Callable[[str], Ways] | None = None

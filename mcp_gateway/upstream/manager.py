@@ -148,6 +148,20 @@ class MCPAgentManager:
         """The client's session has ended: what it had to itself is closed."""
         self._pool.release(client)
 
+    def dismiss(self, admitted: Callable[[str], bool]) -> None:
+        """Principals that are not `admitted` any more lose what they had to themselves."""
+        self._pool.dismiss(admitted)
+
+    def login_changed(self, server: str, principal: str | None) -> None:
+        """Replace the connections that use a login: one principal's own, or (None) everybody's. Raises UnknownName."""
+        kept = self._kept(server)
+        if principal is not None:
+            self._pool.renew(kept, principal)
+        elif kept.definition.personal is not None:
+            kept.agent.reconnect()
+        else:
+            self.reconnect(server)
+
     def reconnect(self, server: str) -> None:
         """Replace every connection to an upstream at once. Raises UnknownName."""
         kept = self._kept(server)

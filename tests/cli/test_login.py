@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import time
+import urllib.request
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from tests.cli.command import ENDS_WITHIN_S, Done, command, run, tool_box
+from tests.fakes.everything import Everything
 from tests.fakes.login_server import Guarded, LoginServer, approve, guarded, login_server
 from tests.gateway import READY_S, Gateway, environment, write_config
 
@@ -52,7 +55,7 @@ def far_end() -> Generator[FarEnd, None, None]:
     with (
         start_blocking_portal() as portal,
         portal.wrap_async_context_manager(login_server()) as issuer,
-        portal.wrap_async_context_manager(guarded(issuer)) as server,
+        portal.wrap_async_context_manager(guarded(issuer, Everything().server())) as server,
     ):
         yield FarEnd(issuer, server, portal)
 
@@ -117,6 +120,8 @@ def test_a_refused_login_exits_with_3(far_end: FarEnd, tmp_path: Path) -> None:
     ("arguments", "status", "message"),
     [
         (["login", "fils"], 66, "did you mean 'files'"),
+        (["login", "files", "--principal", "key:ann"], 65, "has one login for everybody"),
+        (["logout", "--all", "--principal", "key:ann"], 2, "leave --principal out"),
         (["login", "box"], 65, "the server 'box' wants no login: its entry has no `auth: oauth`"),
         (["logout", "files"], 66, "Unknown login: files"),
         (["logout"], 2, "name a server, or give --all"),
@@ -129,3 +134,26 @@ def test_what_is_not_there_is_said(tmp_path: Path, arguments: list[str], status:
     write_config(tmp_path, {"mcpServers": {"files": files, "box": tool_box("kinds")}})
     done = run(tmp_path, *arguments)
     assert (done.status, message in done.err) == (status, True), done.err
+
+
+def test_an_operator_logs_in_for_a_key_and_revoking_it_forgets_the_login(far_end: FarEnd, tmp_path: Path) -> None:
+    config = far_end.config()
+    config["mcpServers"]["files"]["isolation"] = "user"
+    key = run(tmp_path, "keys", "create", "ann").out.strip()
+    write_config(tmp_path, config)
+    assert far_end.log_in(tmp_path).status == 0
+    done = far_end.log_in(tmp_path, "--principal", "key:ann")
+    assert done.out == f"logged in to files at {far_end.issuer.url} for key:ann\n"
+    with Gateway(tmp_path, config) as gateway:
+        call = urllib.request.Request(
+            f"{gateway.origin}/api/v1/tools/files__echo/call",
+            data=b'{"arguments": {"text": "hi"}}',
+            headers={"X-API-Key": key, "Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(call, timeout=READY_S) as response:
+            answer = json.load(response)
+        assert answer["content"][0]["text"] == "hi"
+    assert run(tmp_path, "keys", "revoke", "ann").status == 0
+    again = run(tmp_path, "logout", "files", "--principal", "key:ann")
+    assert (again.status, "Unknown login: files" in again.err) == (66, True)
+    assert run(tmp_path, "logout", "files").status == 0

@@ -34,6 +34,7 @@ def headers(host: str | None, *origins: str) -> list[tuple[bytes, bytes]]:
         ("127.0.0.1", ["http://localhost:3000"]),
         ("127.0.0.1", ["https://app.example"]),
         ("127.0.0.1", ["HTTPS://APP.EXAMPLE"]),
+        ("gateway.example:9", ["http://Gateway.example:9"]),
     ],
 )
 def test_an_allowed_host_and_origin_come_in(host: str, origins: list[str]) -> None:
@@ -51,6 +52,9 @@ def test_an_allowed_host_and_origin_come_in(host: str, origins: list[str]) -> No
         ("other.example", []),
         ("other.example:1", []),
         ("[::1]evil", []),
+        ("gateway.example:9", ["http://gateway.example"]),
+        ("gateway.example", ["https://gateway.example"]),
+        ("evil.example", ["http://evil.example"]),
         ("127.0.0.1", ["null"]),
         ("127.0.0.1", ["http://evil.example"]),
         ("127.0.0.1", ["http://127.0.0.1.evil.example"]),

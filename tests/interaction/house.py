@@ -203,7 +203,7 @@ async def gateway(
                 await app.upstreams.settled(10)
             fast_lane = FAST_LANE and app.config.server.fast_lane
             rules = HttpRules(max_body_bytes=app.config.limits.max_body, fast_lane=fast_lane)
-            doors = http_app(app.gateway, app.endpoint, rules, app.process, app.access)
+            doors = http_app(app.gateway, app.endpoint, rules, app.process, app.access, desk=app.desk)
             async with served(doors, app.endpoint.in_flight, bounds=bounds) as serving:
                 yield app, serving
 

@@ -137,6 +137,14 @@ REQUIREMENTS: Final = {
         "an upstream whose login is refused is parked, and calls say what to do",
         "https://modelcontextprotocol.io/specification/2025-11-25/basic/authorization",
     ),
+    "own-login": (
+        "a caller without a login of its own is asked to open a page, or told what to run",
+        f"{SPECIFICATION}/2025-11-25/client/elicitation, {SPECIFICATION}/2026-07-28/basic/patterns/mrtr",
+    ),
+    "own-connection": (
+        "callers with `isolation: user` share no connection, child, session, kept answer or token",
+        "ours: design, decision 6",
+    ),
     "same-ids": (
         "requests of one session with equal ids get their own answers",
         "https://github.com/modelcontextprotocol/python-sdk/issues/3060",

@@ -9,6 +9,7 @@ from mcp_gateway.cache import Scope, Use
 from mcp_gateway.call import Call, Client
 from mcp_gateway.catalog import Catalog, Kind, Offer, read_pages
 from mcp_gateway.middleware.cache_rules import CacheRules, Caching
+from mcp_gateway.security.principal import Principal
 from mcp_gateway.wire import Raw, encode
 
 READ_ONLY = {"readOnlyHint": True}
@@ -118,3 +119,26 @@ def test_a_changed_configuration_counts_at_once() -> None:
     assert before is not None
     assert after is not None
     assert (before.use, after.use, after.ttl_s) == (Use.PASS, Use.KEEP, 7.0)
+
+
+def test_what_is_each_principals_own_is_kept_apart_and_not_at_all_while_nobody_knows_whose_it_is() -> None:
+    built = catalog(tool=SAFE, other={})
+    owners = {"ann": "a", "bob": "b"}
+    rules = CacheRules(
+        {"up": Caching(auto=True, credential="c", owner=lambda principal: owners.get(principal, ""))},
+        lambda: built,
+        modern,
+    )
+
+    def rule(principal: str, name: str) -> tuple[Use, str]:
+        client = Client("c", principal=Principal(principal))
+        found = rules(Call("tools/call", {}, client, route=built.find(Kind.TOOL, name)))
+        assert found is not None
+        return found.use, found.credential
+
+    assert [rule(who, "up__tool") for who in ("ann", "bob", "eve")] == [
+        (Use.KEEP, "c a"),
+        (Use.KEEP, "c b"),
+        (Use.PASS, "c"),
+    ]
+    assert rule("eve", "up__other")[0] is Use.WRITE

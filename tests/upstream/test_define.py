@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from tests.upstream.dispatch.pipes import unheard
 
 
-def no_login(server: str, url: str, settings: LoginSettings) -> NoReturn:
+def no_login(server: str, url: str, settings: LoginSettings, principal: str | None) -> NoReturn:
     raise AssertionError("no server of these tests wants a login")
 
 

@@ -22,7 +22,7 @@ from mcp_gateway.upstream.definition import Definition, Isolation
 from mcp_gateway.upstream.eras import EraBook
 from mcp_gateway.upstream.lifecycle import State
 from mcp_gateway.upstream.manager import UNION, MCPAgentManager
-from mcp_gateway.upstream.pool import MAX_OF_PRINCIPAL
+from mcp_gateway.upstream.pool import MAX_ISOLATED_OF_PRINCIPAL, MAX_OF_PRINCIPAL
 from mcp_gateway.wire import loads
 
 from tests.fakes.http_server import Request, Wire, scripted
@@ -309,6 +309,19 @@ async def test_isolated_clients_never_end_up_on_the_shared_connection_for_want_o
             manager.agent_for("up", b)
         manager.release(a)
         await pid(manager, b)
+
+
+async def test_isolation_leaves_connections_for_other_principals(tmp_path: Path) -> None:
+    far = Moody(tmp_path)
+    async with managing(far.definition(isolation=Isolation.SESSION)) as (manager, _):
+        mine = [replace(client(str(number), session=str(number)), principal=Principal("ann")) for number in range(251)]
+        agents = {id(manager.agent_for("up", one)) for one in mine[:MAX_ISOLATED_OF_PRINCIPAL]}
+        assert len(agents) == MAX_ISOLATED_OF_PRINCIPAL == len(mine) - 1
+        with pytest.raises(UpstreamBusy, match="no connection left"):
+            manager.agent_for("up", mine[-1])
+        manager.agent_for("up", replace(mine[-1], principal=Principal("bob")))
+        manager.dismiss(lambda principal: principal != "ann")
+        assert len(manager.connections) == 2
 
 
 async def test_what_an_isolated_child_logs_outside_of_calls_is_for_its_own_session(tmp_path: Path) -> None:

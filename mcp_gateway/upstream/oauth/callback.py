@@ -22,6 +22,8 @@ from mcp_gateway.errors import PortBusy
 HOST: Final = "127.0.0.1"
 PATH: Final = "/callback"
 
+NOT_UNDER_WAY: Final = "This answer belongs to no login that is under way."
+
 _HEAD_WITHIN_S: Final = 10.0
 _MAX_HEAD_BYTES: Final = 16 * 1024
 _MOST_AT_ONCE: Final = 16
@@ -37,6 +39,15 @@ class Answer:
     code: str | None
     error: str | None
     iss: str | None
+
+
+def read_answer(query: str) -> tuple[str, Answer]:
+    """The state, empty where there is none, and the answer that a browser brings in its address."""
+    fields = {name: values[0] for name, values in parse_qs(query).items() if len(values) == 1}
+    error = fields.get("error")
+    if error is not None:
+        error = error if _ERROR.fullmatch(error) else "unknown error"
+    return fields.get("state", ""), Answer(fields.get("code"), error, fields.get("iss"))
 
 
 class Callback:
@@ -78,14 +89,11 @@ class Callback:
         parts = urlsplit(target)
         if parts.path != PATH:
             return "404 Not Found", "There is nothing here."
-        fields = {name: values[0] for name, values in parse_qs(parts.query).items() if len(values) == 1}
-        if self._answer is not None or not hmac.compare_digest(fields.get("state", "").encode(), self._state.encode()):
-            return "400 Bad Request", "This answer belongs to no login that is under way."
-        error = fields.get("error")
-        if error is not None:
-            error = error if _ERROR.fullmatch(error) else "unknown error"
-        self._answer = Answer(fields.get("code"), error, fields.get("iss"))
-        if error is not None or "code" not in fields:
+        state, answer = read_answer(parts.query)
+        if self._answer is not None or not hmac.compare_digest(state.encode(), self._state.encode()):
+            return "400 Bad Request", NOT_UNDER_WAY
+        self._answer = answer
+        if answer.error is not None or answer.code is None:
             return "200 OK", "The login was refused. You can close this page."
         return "200 OK", "The answer has arrived. You can close this page and go back to mcp-gateway."
 

@@ -16,8 +16,9 @@ from typing import Final
 import anyio
 import anyio.to_thread
 
-from mcp_gateway.errors import GatewayError, InternalError, UpstreamAuth, UpstreamUnavailable
+from mcp_gateway.errors import GatewayError, InternalError, NeedsAuth, UpstreamAuth, UpstreamUnavailable
 from mcp_gateway.observe.reading import Ending
+from mcp_gateway.security.principal import LOCAL
 from mcp_gateway.upstream.oauth.account import Account, LoginSettings, OAuthClient
 from mcp_gateway.upstream.oauth.advice import to_log_in
 from mcp_gateway.upstream.oauth.challenge import bearer, wanted_scope
@@ -60,8 +61,12 @@ class Credential:
         wire: AuthorizationWire,
         start: Start,
         told: Told,
+        principal: str | None = None,
     ) -> None:
+        """`principal` is the one whose calls it is for; None for everybody's, with the login of the local person."""
         self._server = server
+        self._own = principal is not None
+        self._principal = principal or LOCAL.id
         self._url = url
         self._settings = settings
         self._store = store
@@ -87,9 +92,13 @@ class Credential:
         account = self._account
         if account is None or account.ends_at is None or self._may_be_renewed(account):
             return None
-        fix = f"it cannot be renewed: {to_log_in(self._server)}"
+        fix = f"it cannot be renewed: {to_log_in(self._server, self._principal)}"
         what = f"the login of upstream {self._server!r}"
         return Ending(account.ends_at, account.tokens.lasts_s, what, fix, server=self._server)
+
+    def is_for(self, url: str, settings: LoginSettings) -> bool:
+        """Whether it was made for this address and these settings."""
+        return (self._url, self._settings) == (url, settings)
 
     async def look(self) -> bool:
         """Read again what is stored: True when that is another login than when it was last asked."""
@@ -134,12 +143,13 @@ class Credential:
         if self._settings.client_credentials:
             return self._says(f"does not accept our token (HTTP {status}); see auth.client_id and auth.scopes")
         if self._account is None:
-            return self._says(f"wants a login; run: {to_log_in(self._server)}")
+            return self._wants("wants a login; run: {}")
         if status == 403:
             scope = wanted_scope(challenge) if bearer(challenge).get("error") == "insufficient_scope" else None
             more = f"add {scope!r} to auth.scopes and run" if scope else "for another account run"
-            return self._says(f"does not allow this to our account (HTTP 403); {more}: {to_log_in(self._server)}")
-        return self._says(f"does not accept our login any more; run: {to_log_in(self._server)}")
+            command = to_log_in(self._server, self._principal)
+            return self._says(f"does not allow this to our account (HTTP 403); {more}: {command}")
+        return self._ended()
 
     # -- the flight ------------------------------------------------------------------------------------------------
 
@@ -277,7 +287,7 @@ class Credential:
 
     def _take(self, account: Account | None) -> None:
         if account is not None:
-            self._tell(self._server, account.secrets)
+            self._tell(f"{self._server} {self._principal}", account.secrets)
         self._account = account
 
     async def _keep(self, account: Account) -> None:
@@ -290,14 +300,17 @@ class Credential:
     # -- what is raised --------------------------------------------------------------------------------------------
 
     def _ended(self) -> UpstreamAuth:
-        return self._says(f"does not accept our login any more; run: {to_log_in(self._server)}")
+        return self._wants("does not accept our login any more; run: {}")
 
     def _moved(self) -> UpstreamAuth:
-        return self._says(
-            f"names another authorization server than before; if that is right, run: {to_log_in(self._server)}"
-        )
+        return self._wants("names another authorization server than before; if that is right, run: {}")
 
-    def _says(self, what: str) -> UpstreamAuth:
-        error = UpstreamAuth(f"upstream {self._server!r} {what}", server=self._server)
+    def _wants(self, what: str) -> UpstreamAuth:
+        """What a login mends: one's own can be made by who calls. `what` has a place for the command."""
+        kind = NeedsAuth if self._own else UpstreamAuth
+        return self._says(what.format(to_log_in(self._server, self._principal)), kind)
+
+    def _says(self, what: str, kind: type[UpstreamAuth] = UpstreamAuth) -> UpstreamAuth:
+        error = kind(f"upstream {self._server!r} {what}", server=self._server)
         error.status = 401
         return error

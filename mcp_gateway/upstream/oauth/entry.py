@@ -13,6 +13,7 @@ import anyio
 import anyio.to_thread
 
 from mcp_gateway.errors import GatewayError, UpstreamUnavailable
+from mcp_gateway.security.principal import LOCAL
 from mcp_gateway.upstream.dispatch.origin import Origin
 from mcp_gateway.upstream.oauth.account import Account, LoginSettings
 from mcp_gateway.upstream.oauth.discovery import Place, discover
@@ -36,27 +37,33 @@ async def log_in(
     environ: Mapping[str, str],
     show: Show,
     *,
+    principal: str = LOCAL.id,
     within_s: float = PERSON_WITHIN_S,
 ) -> Account:
-    """Log in and store the login in the state folder.
+    """Log the principal in and store the login in the state folder.
 
     Raises:
         UpstreamAuth: the login was refused, or nobody came; or what the upstream names must not be used.
         UpstreamUnavailable: the upstream or its authorization server cannot be reached.
         PortBusy, CannotCreate, SecretKeyRefused, SecretDamaged
     """
-    store = TokenStore(folder, environ, origin.server, url)
+    store = TokenStore(folder, environ, origin.server, url, principal)
     wire = AuthorizationWire(origin.server, url, environ, settings)
-    place = await discover(wire, url, await _challenge(origin), settings.issuer)
+    place = await discover(wire, url, await challenge_of(origin), settings.issuer)
     account = await _account(wire, place, settings, store, show, within_s)
+    await keep(store, account, origin.server)
+    return account
+
+
+async def keep(store: TokenStore, account: Account, server: str) -> None:
+    """Store a new login, after whoever renews the one before. Raises UpstreamUnavailable, and as `put` does."""
     try:
         async with turn(store.lock_file, TURN_WITHIN_S):
             await anyio.to_thread.run_sync(store.put, account)
     except TimeoutError:
         raise UpstreamUnavailable(
-            f"another process renews the token of upstream {origin.server!r} and does not end", server=origin.server
+            f"another process renews the token of upstream {server!r} and does not end", server=server
         ) from None
-    return account
 
 
 async def _account(
@@ -67,7 +74,7 @@ async def _account(
     return await in_browser(wire, place, settings, store, show, within_s=within_s)
 
 
-async def _challenge(origin: Origin) -> str | None:
+async def challenge_of(origin: Origin) -> str | None:
     """What the upstream says to who has no token; None when it lets everybody in, or cannot be asked now."""
     try:
         with anyio.move_on_after(PROBE_WITHIN_S):

@@ -56,30 +56,98 @@ async def in_browser(
     within_s: float = PERSON_WITHIN_S,
 ) -> Account:
     """Log in as a person. Raises UpstreamAuth, UpstreamUnavailable, PortBusy, CannotCreate, SecretKeyRefused."""
-    if "S256" not in (place.metadata.code_challenge_methods_supported or ()):
-        raise wire.unusable("does not say that it supports PKCE (S256), which the specification of MCP demands")
+    check_pkce(wire, place)
     known = None if settings.client_id else await anyio.to_thread.run_sync(store.registration, place.issuer)
-    state, pkce = secrets.token_urlsafe(32), PKCEParameters.generate()
+    state = secrets.token_urlsafe(32)
     async with _callback(state, settings.redirect_port, known) as callback:
         client = configured(settings, place.metadata) or await _registered(wire, place, store, known, callback)
+        attempt = Attempt(wire, place, settings, client, callback.redirect_uri, state)
         try:
-            show(_page(place, client, settings, callback.redirect_uri, state, pkce.code_challenge))
-            code = _code(wire, place, await _answer(wire, callback, within_s))
-            tokens = await _exchanged(wire, place, client, code, pkce.code_verifier, callback.redirect_uri)
+            show(attempt.page)
+            account = await attempt.account(await _answer(wire, callback, within_s))
         except BaseException:
             with anyio.CancelScope(shield=True):  # the issuer may know the client no more: the next login registers one
                 await anyio.to_thread.run_sync(store.forget_registration, place.issuer)
             raise
-    return _account(place, client, tokens, login=secrets.token_hex(16), configured=settings.client_id is not None)
+    return account
 
 
-async def _exchanged(
-    wire: AuthorizationWire, place: Place, client: OAuthClient, code: str, verifier: str, redirect_uri: str
-) -> Tokens:
-    try:
-        return await grant.by_code(wire, place, client, code=code, verifier=verifier, redirect_uri=redirect_uri)
-    except Declined as declined:
-        raise wire.unusable(f"gave no token for the login ({declined.error})") from None
+async def at_door(
+    wire: AuthorizationWire, place: Place, settings: LoginSettings, store: TokenStore, redirect_uri: str
+) -> Attempt:
+    """A login that comes back to a door of the gateway's own. Raises as `in_browser` does."""
+    check_pkce(wire, place)
+    client = configured(settings, place.metadata)
+    if client is None:
+        known = await anyio.to_thread.run_sync(store.registration, place.issuer, redirect_uri)
+        if known is None:
+            known = await register(wire, place, redirect_uri, 0)
+            await anyio.to_thread.run_sync(store.put_registration, place.issuer, known, redirect_uri)
+        client = known.client
+    return Attempt(wire, place, settings, client, redirect_uri, secrets.token_urlsafe(32))
+
+
+def check_pkce(wire: AuthorizationWire, place: Place) -> None:
+    """Raises UpstreamAuth where the issuer does not say that it protects codes."""
+    if "S256" not in (place.metadata.code_challenge_methods_supported or ()):
+        raise wire.unusable("does not say that it supports PKCE (S256), which the specification of MCP demands")
+
+
+class Attempt:
+    """One login on its way, at the page of its issuer; `state` tells its answer from others."""
+
+    def __init__(
+        self,
+        wire: AuthorizationWire,
+        place: Place,
+        settings: LoginSettings,
+        client: OAuthClient,
+        redirect_uri: str,
+        state: str,
+    ) -> None:
+        self.state = state
+        self.redirect_uri = redirect_uri
+        self.issuer = place.issuer
+        self._wire = wire
+        self._place = place
+        self._settings = settings
+        self._client = client
+        self._pkce = PKCEParameters.generate()
+
+    @property
+    def page(self) -> str:
+        """The address of the page where the person logs in (RFC 6749, section 4.1.1; RFC 7636; RFC 8707)."""
+        fields = {
+            "response_type": "code",
+            "client_id": self._client.id,
+            "redirect_uri": self.redirect_uri,
+            "state": self.state,
+            "code_challenge": self._pkce.code_challenge,
+            "code_challenge_method": "S256",
+            "resource": self._place.resource,
+        }
+        if scope := _scope(self._place, self._settings):
+            fields["scope"] = scope
+            if "offline_access" in scope.split():
+                fields["prompt"] = "consent"  # OpenID Connect Core, section 11: without it there is no refresh token
+        endpoint = urlsplit(str(self._place.metadata.authorization_endpoint))
+        return endpoint._replace(query=urlencode([*parse_qsl(endpoint.query), *fields.items()]), fragment="").geturl()
+
+    async def account(self, answer: Answer) -> Account:
+        """What the answer is good for. Raises UpstreamAuth, UpstreamUnavailable."""
+        code = _code(self._wire, self._place, answer)
+        tokens = await self._exchanged(code)
+        configured = self._settings.client_id is not None
+        return _account(self._place, self._client, tokens, login=secrets.token_hex(16), configured=configured)
+
+    async def _exchanged(self, code: str) -> Tokens:
+        verifier, redirect_uri = self._pkce.code_verifier, self.redirect_uri
+        try:
+            return await grant.by_code(
+                self._wire, self._place, self._client, code=code, verifier=verifier, redirect_uri=redirect_uri
+            )
+        except Declined as declined:
+            raise self._wire.unusable(f"gave no token for the login ({declined.error})") from None
 
 
 @asynccontextmanager
@@ -106,27 +174,6 @@ async def _registered(
     registration = await register(wire, place, callback.redirect_uri, callback.port)
     await anyio.to_thread.run_sync(store.put_registration, place.issuer, registration)
     return registration.client
-
-
-def _page(
-    place: Place, client: OAuthClient, settings: LoginSettings, redirect_uri: str, state: str, challenge: str
-) -> str:
-    """The address of the page where the person logs in (RFC 6749, section 4.1.1; RFC 7636; RFC 8707)."""
-    fields = {
-        "response_type": "code",
-        "client_id": client.id,
-        "redirect_uri": redirect_uri,
-        "state": state,
-        "code_challenge": challenge,
-        "code_challenge_method": "S256",
-        "resource": place.resource,
-    }
-    if scope := _scope(place, settings):
-        fields["scope"] = scope
-        if "offline_access" in scope.split():
-            fields["prompt"] = "consent"  # OpenID Connect Core, section 11: without it there is no refresh token
-    endpoint = urlsplit(str(place.metadata.authorization_endpoint))
-    return endpoint._replace(query=urlencode([*parse_qsl(endpoint.query), *fields.items()]), fragment="").geturl()
 
 
 def _scope(place: Place, settings: LoginSettings) -> str:

@@ -101,7 +101,7 @@ async def house(folder: Path, url: str, settings: LoginSettings | None = None) -
     logins = Logins(folder, {})
     home = House(folder, url, logins, logins.credential("up", url, settings or LoginSettings()))
 
-    def changed(server: str) -> None:
+    def changed(server: str, principal: str | None) -> None:
         home.changed.append(server)
         home.notice.set()
 

@@ -10,7 +10,7 @@ import pytest
 from mcp_gateway.errors import SecretDamaged, SecretKeyRefused
 from mcp_gateway.security.vault import Vault
 from mcp_gateway.upstream.oauth.account import Account, OAuthClient, Registration, Tokens
-from mcp_gateway.upstream.oauth.store import TokenStore, forget_all
+from mcp_gateway.upstream.oauth.store import TokenStore, forget_all, forget_of
 
 URL = "https://up.example/mcp"
 ISSUER = "https://issuer.example"
@@ -18,8 +18,8 @@ LOGIN = Account("login", URL, ISSUER, f"{ISSUER}/token", OAuthClient("me"), Toke
 CLIENT = Registration(OAuthClient("registered", "s3cret", "client_secret_post"), 8765)
 
 
-def store(folder: Path, server: str = "up", url: str = URL) -> TokenStore:
-    return TokenStore(folder, {}, server, url)
+def store(folder: Path, server: str = "up", url: str = URL, **more: str) -> TokenStore:
+    return TokenStore(folder, {}, server, url, **more)
 
 
 def test_a_login_and_a_client_come_back_as_they_were(tmp_path: Path) -> None:
@@ -85,3 +85,36 @@ def test_forgetting_takes_the_client_along_and_leaves_others(tmp_path: Path) -> 
     assert not store(tmp_path).forget()
     assert store(tmp_path).registration(ISSUER) is None
     assert store(tmp_path, "other").account() == LOGIN
+
+
+def test_each_principal_has_a_login_of_its_own(tmp_path: Path) -> None:
+    ann, bob = (store(tmp_path, principal=principal) for principal in ("key:ann", "key:bob"))
+    ann.put(LOGIN)
+    ann.put_registration(ISSUER, CLIENT)
+    assert [other.account() for other in (bob, store(tmp_path))] == [None, None]
+    assert bob.registration(ISSUER) is None
+    bob.put(replace(LOGIN, login="another"))
+    assert not store(tmp_path).forget()
+    assert bob.forget()
+    assert ann.account() == LOGIN
+    assert len({ann.lock_file, bob.lock_file, store(tmp_path).lock_file}) == 3
+
+
+def test_a_principals_logins_are_forgotten_at_every_server(tmp_path: Path) -> None:
+    for server in ("up", "other"):
+        store(tmp_path, server, principal="key:ann").put(LOGIN)
+        store(tmp_path, server, principal="key:bob").put(LOGIN)
+        store(tmp_path, server).put(LOGIN)
+    assert forget_of(tmp_path, {}, "key:ann") == 2
+    assert store(tmp_path, principal="key:ann").account() is None
+    assert store(tmp_path, "other", principal="key:bob").account() == LOGIN
+    assert store(tmp_path, "other").account() == LOGIN
+
+
+def test_a_client_is_found_at_the_door_that_it_was_registered_for(tmp_path: Path) -> None:
+    door = "https://gate.example/oauth/callback"
+    store(tmp_path).put_registration(ISSUER, CLIENT, door)
+    assert store(tmp_path).registration(ISSUER) is None
+    assert store(tmp_path).registration(ISSUER, door) == CLIENT
+    store(tmp_path).forget_registration(ISSUER, door)
+    assert store(tmp_path).registration(ISSUER, door) is None
