@@ -25,6 +25,7 @@ from starlette.types import Scope
 from mcp_gateway import __version__, bridge
 from mcp_gateway.call import UNSELECTED, Call, Client, Selection, Sink
 from mcp_gateway.catalog import Kind
+from mcp_gateway.downstream import batch
 from mcp_gateway.downstream.arrival import params_of
 from mcp_gateway.downstream.door import SSE, STDIO, door_of, marked, origin_of, scope_served
 from mcp_gateway.downstream.enclosure import enclosed, mcp_error
@@ -213,6 +214,11 @@ class Endpoint:
         """The client of an HTTP session as it asks now; None where there is no such session, or it is another's."""
         client = self._open.get(session)
         return None if client is None or client.principal.id != principal_of(scope).id else _asking_now(client, scope)
+
+    def takes_batches(self, session: str, scope: Scope) -> bool:
+        """Whether the session speaks the one revision that has them."""
+        client = self.client_of(session, scope)
+        return client is not None and client.revision == batch.REVISION
 
     def _asker(self, scope: Scope) -> dict[str, Any]:
         """What a client is by the request it comes with: its door, its selection, its principal, our address."""

@@ -102,7 +102,10 @@ def http_app(
     screened = partial(Screen, max_body_bytes=rules.max_body_bytes)
     standing = partial(Standing, renewed=entry.authentication.renewed)
     lane = Lane(endpoint, manager._server_instances) if rules.fast_lane else None  # the SDK shows its sessions nowhere
-    door = Door(screened(Opening(manager.handle_request), places=endpoint.places, lane=lane), HTTP)
+    streamable = screened(
+        Opening(manager.handle_request), places=endpoint.places, lane=lane, takes_batches=endpoint.takes_batches
+    )
+    door = Door(streamable, HTTP)
     mcp = standing(Selecting(door, endpoint))
     metadata = entry.resource.routes() if entry.resource is not None else []
     logins = [] if desk is None else LoginPages(desk, entry.authentication, rules.base_path).routes()

@@ -46,6 +46,13 @@ class LaneStream:
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         await self._send({"type": "http.response.body", "body": message})
 
+    async def end(self) -> None:
+        """There is no more; where nothing was said at all, it is accepted (2025-11-25, basic/transports)."""
+        if not self._is_stream:
+            headers = [(b"content-length", b"0"), *self._session]
+            await self._send({"type": "http.response.start", "status": 202, "headers": headers})
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
     async def _put(self, body: bytes, *, more: bool = True) -> None:
         if self._turn is None:
             self._turn = anyio.Lock()

@@ -7,8 +7,10 @@ it is anything else: 4xx, never a fault of the server.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeGuard
 
+import anyio
 from mcp_types import JSONRPCError, JSONRPCMessage, JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
@@ -17,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mcp_gateway.downstream.aliases import Aliases
 from mcp_gateway.downstream.arrival import keep
+from mcp_gateway.downstream.batch import answer, is_batch, messages
 from mcp_gateway.downstream.body import read_body, replay
 from mcp_gateway.downstream.door import REVISION_HEADER, SESSION_HEADER
 from mcp_gateway.downstream.enclosure import closed, has_length, longer
@@ -41,12 +44,19 @@ class Screen:
     """
 
     def __init__(
-        self, app: ASGIApp, max_body_bytes: int, *, places: Places | None = None, lane: Lane | None = None
+        self,
+        app: ASGIApp,
+        max_body_bytes: int,
+        *,
+        places: Places | None = None,
+        lane: Lane | None = None,
+        takes_batches: Callable[[str, Scope], bool] = lambda session, scope: False,
     ) -> None:
         self._app = app
         self._max_body_bytes = max_body_bytes
         self._places = places
         self._lane = lane
+        self._takes_batches = takes_batches
         self._aliases = Aliases()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,6 +84,21 @@ class Screen:
     async def _post(self, headers: Headers, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises ClientDisconnect, MessageTooLarge, TooSlow, Refused: before anything is sent."""
         body = await read_body(receive, self._max_body_bytes)
+        session = headers.get(SESSION_HEADER)
+        if session is not None and is_batch(body) and self._takes_batches(session, scope):
+
+            async def post(message: bytes, answered: Send) -> None:
+                try:
+                    await self._one(message, headers, dict(scope), _forever, answered)
+                except Refused as refused:
+                    await _refuse(400, refused, scope, _forever, answered)
+
+            await answer(messages(body), post, send, session)
+        else:
+            await self._one(body, headers, scope, receive, send)
+
+    async def _one(self, body: bytes, headers: Headers, scope: Scope, receive: Receive, send: Send) -> None:
+        """A single message. Raises Refused: before anything is sent."""
         if self._lane is not None and await self._lane.serve(body, scope, receive, send):
             return
         message = read_message(body)
@@ -162,6 +187,12 @@ def check_revision(message: JSONRPCMessage, header: str | None) -> None:
     named = meta.get(PROTOCOL_VERSION) if isinstance(meta, dict) else None
     if named is not None and named != header:
         raise Refused(HEADER_MISMATCH, f"{REVISION_HEADER} header does not match the revision in _meta", message.id)
+
+
+async def _forever() -> Message:
+    """What one message of several hears of its client: nothing, since to leave is not to cancel in that revision."""
+    await anyio.sleep_forever()
+    raise AssertionError("it never wakes")
 
 
 async def _no_stream(scope: Scope, receive: Receive, send: Send) -> None:

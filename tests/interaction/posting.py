@@ -20,16 +20,16 @@ def opening(version: str = REVISION) -> dict[str, Any]:
 class Session:
     """An initialized session; what it hears besides answers is kept in `heard`."""
 
-    def __init__(self, url: str, capabilities: dict[str, Any] | None = None) -> None:
+    def __init__(self, url: str, capabilities: dict[str, Any] | None = None, revision: str = REVISION) -> None:
         self.url = url
-        self._opening = {**opening(), "capabilities": capabilities or {}}
+        self._opening = {**opening(revision), "capabilities": capabilities or {}}
         self.headers = dict(HEADERS)
         self.heard: list[dict[str, Any]] = []
         self.http = httpx2.AsyncClient(timeout=20)
 
     async def __aenter__(self) -> Self:
         await self.ask(0, "initialize", self._opening)
-        self.headers["MCP-Protocol-Version"] = REVISION
+        self.headers["MCP-Protocol-Version"] = self._opening["protocolVersion"]
         await self.tell("notifications/initialized")
         return self
 
