@@ -1,0 +1,87 @@
+"""Prints the fault table: `scripts/faults [--peer fastmcp] [NAME...]`, a gateway to each case.
+
+Progress goes to standard error, the table to standard output. Exit status 1 when a case misses a
+criterion; a peer's misses are no failure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+from tests.faults import peers
+from tests.faults.bench import Bench, our_gateway
+from tests.faults.cases import BEARABLE, CASES, PROMISED, Case, Limits
+from tests.faults.report import Row, summary, table
+
+AGAIN = 1
+"""A case that misses is tried again: the machine may have been busy."""
+
+_TERMINATED = 128 + signal.SIGTERM
+
+ENOUGH_ROWS = 5
+UNKNOWN_START_S = 10.0
+"""What the first starts of a run may take; later ones are compared with those before."""
+
+
+def main() -> int:
+    arguments = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))  # so that gateways and upstreams end, too
+    chosen = [case for case in CASES if not arguments.name or any(part in case.name for part in arguments.name)]
+    run, limits = (_peer(peers.PEERS[arguments.peer]), BEARABLE) if arguments.peer else (_ours, PROMISED)
+    rows: list[Row] = []
+    for case in chosen:
+        rows.append(_shown(case, run, _fair(limits, rows)))
+    print(table(rows), summary(rows), sep="\n\n")
+    return 0 if arguments.peer or not any(row.misses for row in rows) else 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="faults", description="Try every fault of an upstream, and print the table.")
+    parser.add_argument("name", nargs="*", help="only cases with one of these in their name")
+    parser.add_argument("--peer", choices=sorted(peers.PEERS), help="another gateway in place of ours")
+    return parser.parse_args()
+
+
+def _shown(case: Case, run: Callable[[Path, Case], Row], limits: Limits) -> Row:
+    for _ in range(1 + AGAIN):
+        with tempfile.TemporaryDirectory(prefix="faults-") as folder:
+            row = replace(run(Path(folder), case), limits=limits)
+        print(f"{case.name}: {'; '.join(row.misses) or 'ok'}", file=sys.stderr)
+        if not row.misses:
+            break
+    return row
+
+
+def _fair(limits: Limits, before: Sequence[Row]) -> Limits:
+    """A start may take three times as long as usual on this machine: an upstream that holds it up stands out."""
+    starts_s = [row.whole.up_s for row in before if row.whole is not None]
+    usual_s = 3 * median(starts_s) if len(starts_s) >= ENOUGH_ROWS else UNKNOWN_START_S
+    return replace(limits, up_s=max(limits.up_s, usual_s))
+
+
+def _ours(folder: Path, case: Case) -> Row:
+    return _tried(Bench(folder, [case], our_gateway), case)
+
+
+def _peer(peer: peers.Peer) -> Callable[[Path, Case], Row]:
+    return lambda folder, case: _tried(Bench(folder, [case], peer.start, peer.name), case)
+
+
+def _tried(bench: Bench, case: Case) -> Row:
+    try:
+        with bench:
+            outcomes = bench.run()
+    except (AssertionError, OSError) as failed:
+        return Row(case, broke_off=f"broke off: {str(failed).partition(chr(10))[0]}")
+    return Row(case, outcomes[0], bench.whole)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
