@@ -17,7 +17,8 @@ from statistics import median
 
 from tests.faults import peers
 from tests.faults.bench import Bench, our_gateway
-from tests.faults.cases import BEARABLE, CASES, PROMISED, Case, Limits
+from tests.faults.cases import CASES, Case
+from tests.faults.limits import BEARABLE, PROMISED, Limits
 from tests.faults.report import Row, summary, table
 
 AGAIN = 1

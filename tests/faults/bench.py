@@ -16,8 +16,9 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from tests.faults.caller import Answer, Caller, Watch, new_ticket, seen
-from tests.faults.cases import CALL_TIMEOUT_S, LEFT_S, PROMISED, STARTUP_TIMEOUT_S, Case, Limits
+from tests.faults.cases import CALL_TIMEOUT_S, STARTUP_TIMEOUT_S, Case
 from tests.faults.far import GOOD, Far
+from tests.faults.limits import LEFT_S, PROMISED, Limits
 from tests.faults.memory import PeakMemory
 from tests.faults.speech import LAST_WORDS, TOOL
 from tests.gateway import Gateway

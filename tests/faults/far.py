@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.faults.cases import Case
-from tests.faults.http_upstream import HOST
+from tests.faults.http_door import HOST
 from tests.faults.speech import HEALTHY, Control
 from tests.processes import new_mark, survivors
 

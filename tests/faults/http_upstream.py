@@ -14,97 +14,18 @@ import struct
 import sys
 import threading
 import time
-import uuid
 from collections.abc import Callable, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 from tests.faults.garbage import ANSWERS, HUGE_BYTES, OFFERS, encoded
-from tests.faults.speech import Control, Message, healthy, reply, result
+from tests.faults.http_door import Door, Servers
+from tests.faults.speech import Control, Message, reply, result
 
 INFLATED_BYTES = 256 * 1024 * 1024
 """What the gzip bomb becomes."""
 
 HEADER_BYTES = 1024 * 1024
 RETRY_AFTER_S = 1
-HOST = "127.0.0.1"
-
-
-class Door(BaseHTTPRequestHandler):
-    """One connection. A fault writes to `wfile` what it likes, and may close the connection."""
-
-    protocol_version = "HTTP/1.1"
-    timeout = 600
-
-    def do_POST(self) -> None:
-        message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        control = self.control
-        fault = FAULTS.get(message.get("method", ""), {}).get(control.mode)
-        is_broken = fault is not None and control.broken
-        if not (is_broken and fault in NOT_TAKEN):
-            control.record(message)
-        try:
-            if is_broken and fault is not None:
-                fault(self, message)
-            else:
-                self.answer_well(message)
-        except OSError:
-            self.close_connection = True  # the gateway has had enough
-
-    def do_GET(self) -> None:
-        self.whole(405)
-
-    def do_DELETE(self) -> None:
-        self.whole(200)
-
-    @property
-    def control(self) -> Control:
-        assert isinstance(self.server, Servers)
-        return self.server.controls[self.path.strip("/")]
-
-    def answer_well(self, message: Message, session: str | None = None) -> None:
-        answered = healthy(message)
-        if answered is None:
-            self.whole(202)
-        elif message["method"] == "initialize":
-            self.whole(200, encoded(answered), {"Mcp-Session-Id": session or uuid.uuid4().hex})
-        else:
-            self.whole(200, encoded(answered))
-
-    def whole(
-        self, status: int, body: bytes = b"", headers: Mapping[str, str] | None = None, kind: str = "application/json"
-    ) -> None:
-        self.head(status, {"Content-Type": kind, "Content-Length": str(len(body)), **(headers or {})})
-        self.wfile.write(body)
-
-    def head(self, status: int, headers: Mapping[str, str]) -> None:
-        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        self.wfile.write(f"HTTP/1.1 {status} Told\r\n{lines}\r\n".encode("latin-1"))
-
-    def events(self) -> None:
-        """Begin an event stream."""
-        self.head(200, {"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked"})
-
-    def chunk(self, data: bytes) -> None:
-        self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
-
-    def cut(self) -> None:
-        """End the connection, in order as far as TCP knows."""
-        self.close_connection = True
-        self.connection.shutdown(socket.SHUT_RDWR)
-
-    def drip(self, data: bytes) -> None:
-        """A byte at a time until the fault is healed."""
-        for byte in data:
-            if not self.control.broken:
-                break
-            self.wfile.write(bytes([byte]))
-            time.sleep(0.02)  # the fault itself
-        self.cut()
-
-    def log_message(self, format: str, *args: Any) -> None:
-        return
 
 
 Fault = Callable[[Door, Message], None]
@@ -305,25 +226,30 @@ MODES = frozenset({"none", "refused", *(mode for faults in FAULTS.values() for m
 BOMB = gzip.compress(b"\x00" * 1024 * 1024, 1) * (INFLATED_BYTES // (1024 * 1024))
 
 
-class Servers(ThreadingHTTPServer):
-    """One port, and the servers on it."""
+class FaultyDoor(Door):
+    """A connection on which a fault may answer; faults write what they like, and may close it."""
 
-    daemon_threads = True
-    request_queue_size = 128
-
-    def __init__(self, port: int, controls: Mapping[str, Control]) -> None:
-        super().__init__((HOST, port), Door)
-        self.controls = controls
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        return  # connections that break off are what this is about
+    def do_POST(self) -> None:
+        message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        control = self.control
+        fault = FAULTS.get(message.get("method", ""), {}).get(control.mode)
+        is_broken = fault is not None and control.broken
+        if not (is_broken and fault in NOT_TAKEN):
+            control.record(message)
+        try:
+            if is_broken and fault is not None:
+                fault(self, message)
+            else:
+                self.answer_well(message)
+        except OSError:
+            self.close_connection = True  # the gateway has had enough
 
 
 def serve_unless_broken(port: int, control: Control) -> None:
     """Listen only while nothing is wrong; once it listens it goes on until the fault is back."""
     while True:
         control.until_healed()
-        with Servers(port, {control.mode: control}) as server:
+        with Servers(port, FaultyDoor, {control.mode: control}) as server:
             threading.Thread(target=server.serve_forever, daemon=True).start()
             control.until_broken()
             server.shutdown()
@@ -334,7 +260,7 @@ def main(folder: Path, refused_port: int, modes: list[str]) -> None:
     if "refused" in controls:
         arguments = (refused_port, controls["refused"])
         threading.Thread(target=serve_unless_broken, args=arguments, daemon=True).start()
-    with Servers(0, controls) as server:
+    with Servers(0, FaultyDoor, controls) as server:
         print(server.server_port, flush=True)
         server.serve_forever()
 

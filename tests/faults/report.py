@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tests.faults.bench import Outcome, Whole
-from tests.faults.cases import CASES, PROMISED, Case, Limits
+from tests.faults.cases import CASES, Case
+from tests.faults.limits import PROMISED, Limits
 
 HEAD = """\
 | over | what is wrong upstream | the caller gets | after | sibling | listing | healed | memory | calls | stopped |

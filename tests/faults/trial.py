@@ -13,7 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.faults.bench import Bench
-from tests.faults.cases import PROMISED, Case
+from tests.faults.cases import Case
+from tests.faults.limits import PROMISED
 from tests.gateway import Gateway
 
 LIMITS = PROMISED.stretched(2)
