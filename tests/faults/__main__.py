@@ -1,4 +1,4 @@
-"""Prints the fault table: `scripts/faults [--peer fastmcp] [NAME...]`, a gateway to each case.
+"""Prints the fault table: `scripts/faults [--peer fastmcp | --no-fast-lane] [NAME...]`, a gateway to each case.
 
 Progress goes to standard error, the table to standard output. Exit status 1 when a case misses a
 criterion; a peer's misses are no failure.
@@ -12,11 +12,12 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 
 from tests.faults import peers
-from tests.faults.bench import Bench, our_gateway
+from tests.faults.bench import Bench, exposed, our_gateway
 from tests.faults.cases import CASES, Case
 from tests.faults.limits import BEARABLE, PROMISED, Limits
 from tests.faults.report import Row, summary, table
@@ -35,7 +36,11 @@ def main() -> int:
     arguments = _arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))  # so that gateways and upstreams end, too
     chosen = [case for case in CASES if not arguments.name or any(part in case.name for part in arguments.name)]
-    run, limits = (_peer(peers.PEERS[arguments.peer]), BEARABLE) if arguments.peer else (_ours, PROMISED)
+    if arguments.peer:
+        run, limits = _runner(peers.PEERS[arguments.peer]), BEARABLE
+    else:
+        ours = peers.Peer(partial(our_gateway, fast_lane=not arguments.no_fast_lane), exposed)
+        run, limits = _runner(ours), PROMISED
     rows: list[Row] = []
     for case in chosen:
         rows.append(_shown(case, run, _fair(limits, rows)))
@@ -46,6 +51,7 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="faults", description="Try every fault of an upstream, and print the table.")
     parser.add_argument("name", nargs="*", help="only cases with one of these in their name")
+    parser.add_argument("--no-fast-lane", action="store_true", help="through the SDK's transport alone")
     parser.add_argument("--peer", choices=sorted(peers.PEERS), help="another gateway in place of ours")
     return parser.parse_args()
 
@@ -67,11 +73,7 @@ def _fair(limits: Limits, before: Sequence[Row]) -> Limits:
     return replace(limits, up_s=max(limits.up_s, usual_s))
 
 
-def _ours(folder: Path, case: Case) -> Row:
-    return _tried(Bench(folder, [case], our_gateway), case)
-
-
-def _peer(peer: peers.Peer) -> Callable[[Path, Case], Row]:
+def _runner(peer: peers.Peer) -> Callable[[Path, Case], Row]:
     return lambda folder, case: _tried(Bench(folder, [case], peer.start, peer.name), case)
 
 

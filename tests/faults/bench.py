@@ -23,9 +23,6 @@ from tests.faults.memory import PeakMemory
 from tests.faults.speech import LAST_WORDS, TOOL
 from tests.gateway import Gateway
 
-LOOK_ON_S = 0.25
-"""How long the sibling is watched after a faulty call has ended."""
-
 POLL_S = 0.05
 HEAL_LIMIT_S = 2 * PROMISED.heal_s
 SIBLING_LIMIT_S = 30.0
@@ -119,13 +116,13 @@ HASTE = {"max": 1000, "backoff": "0.1..0.5"}
 """`restart` of servers that are all broken at once for as long as a run takes."""
 
 
-def our_gateway(folder: Path, servers: Mapping[str, Mapping[str, Any]]) -> Proxy:
+def our_gateway(folder: Path, servers: Mapping[str, Mapping[str, Any]], *, fast_lane: bool = True) -> Proxy:
     """Its settings are the defaults, but for the deadlines, on which no promise depends, and haste where many wait."""
     short: dict[str, Any] = {"timeout": CALL_TIMEOUT_S, "startup_timeout": STARTUP_TIMEOUT_S}
     if len(servers) > FEW:
         short["restart"] = HASTE
-    config = {"mcpServers": {name: {**short, **entry} for name, entry in servers.items()}, "expose": {"mode": "all"}}
-    return Gateway(folder, config)
+    entries = {name: {**short, **entry} for name, entry in servers.items()}
+    return Gateway(folder, {"mcpServers": entries, "expose": {"mode": "all"}, "server": {"fast_lane": fast_lane}})
 
 
 class Bench:
@@ -181,7 +178,7 @@ class Bench:
             self._far.break_it(case)
             self._memory.reset()
         answer = self._caller.call(case.name, new_ticket())
-        time.sleep(LOOK_ON_S)
+        self._watch.look_on()
         grown_mib = self._memory.grown_mib()
         sibling_s, failed = seen(self._watch.calls, self._since_s)
         listing_s, missing = seen(self._watch.listings, self._since_s)

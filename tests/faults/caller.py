@@ -17,7 +17,9 @@ from tests.faults.far import GOOD
 from tests.servers.raw import RawClient
 
 CALL_EVERY_S = 0.04
-LIST_EVERY_S = 0.4
+LIST_EVERY_S = 0.1
+LOOK_WITHIN_S = 10.0
+_POLL_S = 0.01
 
 Name = Callable[[str], str]
 """The exposed name of a server's tool."""
@@ -118,6 +120,15 @@ class Watch:
         self._over.set()
         for thread in self._threads:
             thread.join()
+
+    def look_on(self) -> None:
+        """Wait for a call and a listing that begin from now on. One that does not end counts as failed."""
+        now_s = time.monotonic()
+        for looks in (self.calls, self.listings):
+            while not (looks and looks[-1].began_s >= now_s):
+                if time.monotonic() - now_s > LOOK_WITHIN_S:
+                    looks.append(Look(now_s, LOOK_WITHIN_S, "did not end"))
+                time.sleep(_POLL_S)
 
     def _keep(self, look: Callable[[Caller], str | None], every_s: float, looks: list[Look]) -> None:
         with Caller(self.url, self.name) as caller:
