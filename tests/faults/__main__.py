@@ -1,7 +1,7 @@
 """Prints the fault table: `scripts/faults [--together | --peer fastmcp | --no-fast-lane] [NAME...]`.
 
-Each case has a gateway to itself unless asked otherwise. Progress goes to standard error, the table to standard output. Exit status 1 when a case misses a
-criterion; a peer's misses are no failure.
+Each case has a gateway to itself unless asked otherwise. Progress goes to standard error, the table to standard
+output. Exit status 1 when a case misses a criterion; a peer's misses are no failure.
 """
 
 from __future__ import annotations
