@@ -7,6 +7,7 @@ other way.
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 
 from mcp_gateway.builtin.finder import FINDERS, READ_TOOL, SURFACE, reads_only, unwrap
@@ -55,18 +56,35 @@ class Resolution:
     async def _resolve_in_time(self, call: Call) -> Route | None:
         with suppress(UnknownName):
             return self._resolve(call)
-        name = call.params.get("name")
-        if name is None:
+        began_s = time.monotonic()
+        if call.params.get("name") is None:
             await self._directory.settled()
         else:
-            limit_s = FIRST_CALL_WAIT_S if call.deadline_s is None else call.deadline_s
-            prefixes, text = self._directory.catalog.prefixes, text_of(call.params, "name")
-            view = self._showcase.view(call.client)
-            await self._upstreams.settled(
-                limit_s, lambda server: view.admits_server(server) and text.startswith(prefixes.get(server, ""))
-            )
-            await self._until_heard_of(text, limit_s, view)
-        return self._resolve(call)
+            await self._until_named(text_of(call.params, "name"), call)
+        route = self._resolve(call)
+        if route is not None and route.server is not None:
+            self._spend(call, route, route.server, time.monotonic() - began_s)
+        return route
+
+    def _spend(self, call: Call, route: Route, server: str, waited_s: float) -> None:
+        """What was waited for the name counts against the call's deadline."""
+        tool = route.name if route.kind is Kind.TOOL else ""
+        limit_s = self._upstreams.agent(server).rules.limit_s(tool, call.deadline_s)
+        call.deadline_s = max(0.0, limit_s - waited_s)
+
+    async def _until_named(self, name: str, call: Call) -> None:
+        """Wait for the servers that may bring the name, as long as a call to one of them may take."""
+        prefixes, view = self._directory.catalog.prefixes, self._showcase.view(call.client)
+        limit_s = FIRST_CALL_WAIT_S if call.deadline_s is None else call.deadline_s
+        began_s = time.monotonic()
+        await self._until_heard_of(name, limit_s, view)
+        limits_s = {
+            agent.name: agent.rules.limit_s(wish_s=limit_s)
+            for agent in self._upstreams.agents
+            if view.admits_server(agent.name) and name.startswith(prefixes.get(agent.name, ""))
+        }
+        left_s = max(limits_s.values(), default=0.0) - (time.monotonic() - began_s)
+        await self._upstreams.settled(left_s, limits_s.__contains__)
 
     async def _until_heard_of(self, name: str, limit_s: float, view: View) -> None:
         """A name that only a server can bring which never told what it offers: raises why it does not answer."""

@@ -66,6 +66,15 @@ async def test_a_tool_of_a_server_that_never_came_up_says_why(tmp_path: Path) ->
     assert off["content"][0]["text"] == "upstream 'off' is disabled: switched off in the configuration"
 
 
+async def test_waiting_for_a_server_that_starts_counts_against_the_deadline(tmp_path: Path) -> None:
+    silent = {"command": sys.executable, "args": ["-c", "import sys; sys.stdin.read()"], "timeout": 0.5}
+    async with gateway(tmp_path, {"mcpServers": {"silent": silent}}, settle=False) as (app, _):
+        with anyio.fail_after(2.5):  # of the 30 s that the server may take to start
+            result = loads(await app.gateway.route(Call("tools/call", {"name": "silent__x"}, client("a"))))
+
+    assert result["_meta"]["io.mcp-gateway/error"] == {"code": "upstream_unavailable", "server": "silent"}
+
+
 async def test_a_server_that_still_starts_is_not_waited_for_by_whom_it_is_hidden_from(tmp_path: Path) -> None:
     servers = {"slow": {"command": sys.executable, "args": ["-c", "import sys; sys.stdin.read()"]}}
     stranger = replace(client("a"), principal=Principal("key:x", SCOPES, Grant(deny_servers=("slow",))))

@@ -18,7 +18,7 @@ from tests.support import require
 ROOT = Path(__file__).parent.parent
 SCRIPTS = sorted(
     path
-    for path in [*(ROOT / "scripts").iterdir(), ROOT / ".ci" / "run", *(ROOT / "tests" / "setup").glob("*.sh")]
+    for path in [*(ROOT / "scripts").iterdir(), ROOT / ".ci" / "run", *(ROOT / "tests").glob("*/*.sh")]
     if os.access(path, os.X_OK) and path.is_file()
 )
 """The executable ones; shellcheck follows what they source."""

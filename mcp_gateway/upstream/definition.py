@@ -48,6 +48,11 @@ class AgentRules:
     redact: Callable[[str], str] = str
     """Takes secrets out of what a failure says: an upstream may quote the token it refuses."""
 
+    def limit_s(self, tool: str = "", wish_s: float | None = None) -> float:
+        """The deadline of one call; a caller's wish can only shorten it."""
+        limit_s = self.tool_timeouts_s.get(tool, self.timeout_s)
+        return limit_s if wish_s is None else min(limit_s, wish_s)
+
 
 @dataclass(frozen=True, slots=True)
 class Definition:

@@ -112,9 +112,7 @@ class Line:
         counts_questions: bool = True,
     ) -> Raw:
         """See `MCPAgent.call`."""
-        limit_s = self._rules.tool_timeouts_s.get(tool, self._rules.timeout_s)
-        if deadline_s is not None:
-            limit_s = min(limit_s, deadline_s)
+        limit_s = self._rules.limit_s(tool, deadline_s)
         self.last_used_monotonic_s = time.monotonic()
         sent = False
         try:

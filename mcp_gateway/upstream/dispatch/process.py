@@ -15,6 +15,7 @@ from io import FileIO
 from typing import cast
 
 import anyio
+from anyio.lowlevel import RunVar
 
 from mcp_gateway.upstream.child import resolve_command
 from mcp_gateway.upstream.dispatch.launch import ChildPipes, ExecReport, explained
@@ -34,6 +35,8 @@ KILL_GRACE_S = 0.4
 """The ladder of `stop`: end of input, SIGTERM, SIGKILL; together below 1.5 s (protocol facts, section 6, trap 4)."""
 
 _STDIN, _STDOUT, _STDERR = 0, 1, 2
+
+_fork_lock: RunVar[anyio.Lock] = RunVar("fork_lock")
 
 
 class ChildProcess(asyncio.SubprocessProtocol):
@@ -58,8 +61,9 @@ class ChildProcess(asyncio.SubprocessProtocol):
         try:
             with explained(self._server, program), ExecReport() as report:
                 command = report.wrapped([program, *argv[1:]], keeps_lc_ctype="LC_CTYPE" in env)
-                with anyio.CancelScope(shield=True):  # short: a fork, and the pipes connected
-                    await self._spawn(command, env, cwd, report.pass_fds)
+                async with _fork_turn():
+                    with anyio.CancelScope(shield=True):  # short: a fork, and the pipes connected
+                        await self._spawn(command, env, cwd, report.pass_fds)
                 await report.confirm()
         except BaseException:
             await self.stop()
@@ -218,6 +222,16 @@ class _Pipe(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._child.resume_writing()
+
+
+def _fork_turn() -> anyio.Lock:
+    """One fork at a time: each blocks the event loop for a moment, and doors and calls have their turn in between."""
+    try:
+        return _fork_lock.get()
+    except LookupError:
+        lock = anyio.Lock()
+        _fork_lock.set(lock)
+        return lock
 
 
 async def _happens_within(event: asyncio.Event, seconds: float) -> bool:
