@@ -19,7 +19,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 import anyio
-from mcp.shared.inbound import MCP_PARAM_HEADER_PREFIX, encode_header_value
+from mcp.shared.inbound import encode_header_value
 
 from mcp_gateway.call import Call, Client, Sink
 from mcp_gateway.capabilities import lacking
@@ -166,7 +166,7 @@ def _param_headers(arguments: Any, names: Mapping[tuple[str, ...], str]) -> dict
         for step in path:
             value = value.get(step) if isinstance(value, dict) else None
         if value is not None:
-            headers[MCP_PARAM_HEADER_PREFIX + header] = encode_header_value(_header_text(value))
+            headers[header] = encode_header_value(_header_text(value))
     return headers
 
 

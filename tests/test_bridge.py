@@ -24,6 +24,7 @@ from mcp_gateway.bridge import (
 )
 from mcp_gateway.call import QUIET, Call, Client
 from mcp_gateway.catalog import Kind, Route
+from mcp_gateway.catalog.headers import header_params
 from mcp_gateway.errors import InvalidRequestState, RpcError, UpstreamProtocolError
 from mcp_gateway.revisions import CLIENT_CAPABILITIES, LATEST_LEGACY, LATEST_MODERN, LOG_LEVEL, PROTOCOL_VERSION
 from mcp_gateway.upstream.session import Link, Session
@@ -56,8 +57,16 @@ def test_a_modern_callers_capabilities_are_those_of_the_call() -> None:
     assert declared(call(LATEST_MODERN).client, {CLIENT_CAPABILITIES: {"elicitation": {}}}) == {"elicitation": {}}
 
 
+CITY = {"type": "string", "x-mcp-header": "City"}
+COUNT = {"type": "number", "x-mcp-header": "N"}
+GONE = {"type": "string", "x-mcp-header": "Gone"}
+
+
 def test_a_modern_upstream_gets_headers_under_its_own_name() -> None:
-    route = Route(Kind.TOOL, "up", "up__tool", "tööl", {("where", "city"): "City", ("n",): "N", ("gone",): "Gone"})
+    names = header_params(
+        {"properties": {"where": {"type": "object", "properties": {"city": CITY}}, "n": COUNT, "gone": GONE}}
+    )
+    route = Route(Kind.TOOL, "up", "up__tool", "tööl", names)
     made = call(LATEST_LEGACY, route=route)
     headers = outgoing_headers(made, {"arguments": {"where": {"city": "Ulm"}, "n": 1.5}}, NEW)
 

@@ -25,6 +25,7 @@ from starlette.types import Scope
 from mcp_gateway import __version__, bridge
 from mcp_gateway.call import UNSELECTED, Call, Client, Selection, Sink
 from mcp_gateway.catalog import Kind
+from mcp_gateway.catalog.headers import HEADER_PREFIX, KEYWORD
 from mcp_gateway.downstream import batch
 from mcp_gateway.downstream.arrival import params_of
 from mcp_gateway.downstream.door import SSE, STDIO, door_of, marked, origin_of, scope_served
@@ -420,5 +421,5 @@ def _header_schema(header_params: Mapping[tuple[str, ...], str]) -> dict[str, An
         node = root
         for step in path[:-1]:
             node = node["properties"].setdefault(step, {"type": "object", "properties": {}})
-        node["properties"][path[-1]] = {"type": "string", "x-mcp-header": header}
+        node["properties"][path[-1]] = {"type": "string", KEYWORD: header.removeprefix(HEADER_PREFIX)}
     return root

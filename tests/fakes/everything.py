@@ -72,7 +72,9 @@ class Everything:
             on_list_prompts=self.list_prompts,
             on_get_prompt=self.get_prompt,
             on_completion=self.complete,
-            get_tool_input_schema=lambda name: None,
+            get_tool_input_schema=lambda name: next(
+                (each.input_schema for each in self.tools if each.name == name), None
+            ),
         )
         server.add_request_handler("logging/setLevel", types.SetLevelRequestParams, self.set_level)
         for method in ("notifications/roots/list_changed", "notifications/vendor/whisper"):
@@ -254,11 +256,15 @@ class _Announcing(uvicorn.Server):
         print(f"http://127.0.0.1:{self.servers[0].sockets[0].getsockname()[1]}", flush=True)
 
 
+def serve(app: Starlette) -> None:
+    """Serve on a free port until the process ends; the URL is the first line of standard output."""
+    _Announcing(uvicorn.Config(app, port=0, log_level="error", timeout_graceful_shutdown=0)).run()
+
+
 def main(arguments: list[str], everything: Everything | None = None) -> None:
     server = (everything or Everything()).server()
     if "--http" in arguments or "--sse" in arguments:
-        app = http_app(server) if "--http" in arguments else sse_app(server)
-        _Announcing(uvicorn.Config(app, port=0, log_level="error", timeout_graceful_shutdown=0)).run()
+        serve(http_app(server) if "--http" in arguments else sse_app(server))
     else:
         anyio.run(lambda: over_stdio(server, legacy="--legacy" in arguments))
 

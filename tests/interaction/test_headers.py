@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from mcp_types import Tool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tests.fakes.everything import Everything
@@ -125,6 +126,33 @@ async def test_r_hdr_1_a_session_that_names_a_revision_there_is_not_is_refused(h
 
     assert response.status_code == 400
     assert response.json()["id"] in ("mine", "server-error", None)
+
+
+MIRRORED: dict[str, tuple[dict[str, str], dict[str, Any], int]] = {
+    "as in the body": ({"Mcp-Param-City": "Ulm", "Mcp-Param-Zone": "2"}, {"city": "Ulm", "at": {"zone": 2}}, 200),
+    "in base64": ({"Mcp-Param-City": encoded("Köln")}, {"city": "Köln"}, 200),
+    "none where there is no argument": ({}, {}, 200),
+    "missing": ({}, {"city": "Ulm"}, 400),
+    "another value": ({"Mcp-Param-City": "Bonn"}, {"city": "Ulm"}, 400),
+    "an inner argument's missing": ({"Mcp-Param-City": "Ulm"}, {"city": "Ulm", "at": {"zone": 2}}, 400),
+}
+
+
+@shows("headers-agree")
+async def test_r_hdr_1_arguments_that_are_repeated_as_headers_must_agree_too(tmp_path: Path) -> None:
+    everything = Everything()
+    zone = {"type": "object", "properties": {"zone": {"type": "integer", "x-mcp-header": "Zone"}}}
+    schema = {"type": "object", "properties": {"city": {"type": "string", "x-mcp-header": "City"}, "at": zone}}
+    everything.tools = [Tool(name="echo", input_schema=schema)]
+    async with house(tmp_path, era="modern", everything=everything) as home:
+        for row, (headers, arguments, status) in MIRRORED.items():
+            call = body("tools/call")
+            call["params"] |= {"name": "up__echo", "arguments": arguments}
+            response = await posted(home, {**RIGHT, "Mcp-Name": "up__echo", **headers}, call)
+            assert response.status_code == status, (row, response.text)
+            assert response.json().get("error", {}).get("code") == {200: None, 400: MISMATCH}[status], row
+
+    assert everything.calls == 3
 
 
 class Recorder:
