@@ -418,9 +418,8 @@ class RpcError(Exception):
 
 
 def to_rpc(error: GatewayError) -> dict[str, Any]:
-    """The JSON-RPC error object for one of our errors: `{code, message, data: {code, server?}}`."""
-    data = {"code": error.code} if error.server is None else {"code": error.code, "server": error.server}
-    return {"code": CODES[error.code].rpc, "message": error.message, "data": data}
+    """The JSON-RPC error object for one of our errors: `{code, message, data: {code, server?, uri?}}`."""
+    return {"code": CODES[error.code].rpc, "message": error.message, "data": _details(error)}
 
 
 def to_tool_result(error: GatewayError) -> dict[str, Any]:
@@ -435,8 +434,17 @@ def to_tool_result(error: GatewayError) -> dict[str, Any]:
 
 def to_http(error: GatewayError) -> tuple[int, dict[str, Any]]:
     """HTTP status and body `{error, timestamp, details}`; the timestamp is ISO-8601 in UTC."""
-    details = {"code": error.code} if error.server is None else {"code": error.code, "server": error.server}
-    return CODES[error.code].http, http_body(error.message, details)
+    return CODES[error.code].http, http_body(error.message, _details(error))
+
+
+def _details(error: GatewayError) -> dict[str, str]:
+    """What a program needs to know; `uri` is that of an unknown resource (2026-07-28, server/resources, errors)."""
+    details = {"code": error.code}
+    if error.server is not None:
+        details["server"] = error.server
+    if isinstance(error, UnknownName) and error.kind == "resource":
+        details["uri"] = error.name
+    return details
 
 
 def http_body(message: str, details: dict[str, Any] | None) -> dict[str, Any]:

@@ -54,6 +54,12 @@ def test_a_json_rpc_error_names_no_server_where_none_is_concerned() -> None:
     }
 
 
+def test_an_unknown_resource_is_named_by_its_uri() -> None:
+    error = UnknownName("resource", "test://gone")
+
+    assert to_rpc(error)["data"] == to_http(error)[1]["details"] == {"code": "unknown_name", "uri": "test://gone"}
+
+
 def test_a_failing_tool_call_shows_the_model_the_reason_and_programs_the_code() -> None:
     result = to_tool_result(UpstreamTimeout("no answer", server="time"))
 

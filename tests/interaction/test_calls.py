@@ -66,10 +66,13 @@ async def test_an_unknown_tool_is_refused_and_the_nearest_named(connect: Connect
 @shows("unknown-name")
 async def test_an_unknown_prompt_and_resource_are_refused(connect: Connect) -> None:
     async with connect() as client:
-        for attempt in (client.get_prompt("up__gret", {}), client.read_resource("nowhere://")):
+        for attempt, where in (
+            (client.get_prompt("up__gret", {}), {}),
+            (client.read_resource("no://"), {"uri": "no://"}),
+        ):
             with pytest.raises(MCPError) as refused:
                 await attempt
-            assert error_of(refused.value)[2] == {"code": "unknown_name"}
+            assert error_of(refused.value)[2] == {"code": "unknown_name", **where}
 
 
 @shows("failure-tool")
