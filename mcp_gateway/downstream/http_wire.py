@@ -138,6 +138,10 @@ class HttpWire(HttpToolsProtocol):
         if self._timer is None:
             self._timer = self.loop.call_later(self._bounds.head_s, self._head_is_late)
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """White space around a value is no part of it (RFC 9110, 5.5); the parser leaves what stands at its end."""
+        super().on_header(name, value.rstrip(b" \t"))
+
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._forget(self._timer)

@@ -200,6 +200,20 @@ async def test_a_head_just_within_the_limits_is_served(doors: Served) -> None:
         await body(stream)
 
 
+async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers with the value of the field `x`, in brackets."""
+    if scope["type"] == "http":
+        value = dict(scope["headers"])[b"x"]
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"connection", b"close")]})
+        await send({"type": "http.response.body", "body": b"[%s]" % value})
+
+
+async def test_white_space_around_a_value_is_no_part_of_it() -> None:
+    async with served(echo, bounds=BOUNDS) as doors, line(doors) as stream:
+        await stream.send(HEALTH[:-2] + b"X: \t in between \t \r\n\r\n")
+        assert (await rest(stream)).endswith(b"[in between]\r\n0\r\n\r\n")
+
+
 @pytest.mark.parametrize("sent", [b"hello\r\n\r\n", b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/1.1\r\nno colon\r\n\r\n"])
 async def test_what_is_not_http_is_told_so(doors: Served, sent: bytes) -> None:
     async with line(doors) as stream:
