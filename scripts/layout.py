@@ -39,7 +39,9 @@ HOMES: Mapping[str, tuple[str, ...]] = {
 }
 """Library -> the rooms that may import it (ARCHITECTURE.md, "Floors")."""
 
-OTHER_TESTS = frozenset({"clients", "fakes", "faults", "interaction", "node", "requirements", "servers", "setup"})
+OTHER_TESTS = frozenset(
+    {"clients", "conformance", "fakes", "faults", "interaction", "node", "requirements", "servers", "setup"}
+)
 """Folders of tests about the whole gateway rather than one room."""
 
 STRANGERS = (("downstream", "builtin"),)

@@ -28,6 +28,12 @@ def node_folder() -> Path:
     return _folder("node.sh")
 
 
+def conformance_command() -> list[str]:
+    """The public conformance suite, without its own arguments."""
+    folder = _folder("conformance.sh")
+    return [str(folder / "node"), str(folder / "node_modules/@modelcontextprotocol/conformance/dist/index.js")]
+
+
 def python_sdk_1() -> Path:
     """The interpreter of the version 1 SDK's environment."""
     return _folder("python_sdk_1.sh") / "bin/python"

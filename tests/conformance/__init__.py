@@ -1,0 +1,1 @@
+"""The public conformance suite, run against our fixture directly and through the gateway."""
