@@ -32,6 +32,7 @@ from mcp_gateway.revisions import (
     MODERN,
     PROTOCOL_VERSION,
     SERVER_INFO,
+    UNSUPPORTED_PROTOCOL_VERSION,
     is_modern,
 )
 from mcp_gateway.upstream.dispatch.base import Dispatcher
@@ -187,9 +188,14 @@ class _Probe:
 
 async def _discover(dispatcher: Dispatcher) -> Session:
     """Raises UpstreamProtocolError when the upstream shares no modern revision with us."""
-    params: RawParams = {"_meta": envelope({})}
-    headers = method_headers("server/discover", LATEST_MODERN)
-    result = _object(dispatcher, await dispatcher.call("server/discover", params, headers=headers))
+    try:
+        raw = await _ask_for_offer(dispatcher, LATEST_MODERN)
+    except RpcError as refused:
+        # A server that refuses a revision is modern: it gets one more request, in one that it names (basic/versioning).
+        if (revision := _named_instead(refused.error)) is None:
+            raise
+        raw = await _ask_for_offer(dispatcher, revision)
+    result = _object(dispatcher, raw)
     supported = result.get("supportedVersions")
     common = [revision for revision in MODERN if isinstance(supported, list) and revision in supported]
     if not common:
@@ -197,6 +203,18 @@ async def _discover(dispatcher: Dispatcher) -> Session:
         raise UpstreamProtocolError(message, server=dispatcher.server)
     meta = result.get("_meta")
     return _session(result, common[-1], meta.get(SERVER_INFO) if isinstance(meta, dict) else None)
+
+
+async def _ask_for_offer(dispatcher: Dispatcher, revision: str) -> Raw:
+    params: RawParams = {"_meta": envelope({}, revision)}
+    return await dispatcher.call("server/discover", params, headers=method_headers("server/discover", revision))
+
+
+def _named_instead(error: Mapping[str, Any]) -> str | None:
+    """The latest revision of ours among those of an UnsupportedProtocolVersion error."""
+    data = error.get("data") if error["code"] == UNSUPPORTED_PROTOCOL_VERSION else None
+    supported = data.get("supported") if isinstance(data, dict) else None
+    return next((each for each in reversed(MODERN) if isinstance(supported, list) and each in supported), None)
 
 
 async def _initialize(dispatcher: Dispatcher, capabilities: Mapping[str, Any]) -> Session:

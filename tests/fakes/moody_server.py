@@ -7,6 +7,7 @@ that it starts fast.
 
     at the start   exits, sleeps (3.5 s before the first message is read), deaf (to SIGTERM and to the end of input)
     the era        modern_only (refuses initialize), refuses_602 (the probe), dies_on_probe, silent_on_probe,
+                   refuses_revision (the first probe, but names it), refuses_era (every probe, names an old one),
                    no_initialize, odd_version; else legacy, which answers the probe with -32601
     lists          fails_NAME, hangs_NAME (tools, prompts), pages, endless_pages, same_cursor, many_tools
     calls          hangs, dies, refuses, no_ping
@@ -25,6 +26,7 @@ from typing import Any
 FOLDER = Path(sys.argv[1])
 Message = dict[str, Any]
 NOT_FOUND = {"code": -32601, "message": "Method not found"}
+SEEN: list[str] = []
 CAPABILITIES = {"tools": {"listChanged": True}, "prompts": {}, "resources": {"subscribe": True}, "logging": {}}
 
 
@@ -68,6 +70,10 @@ def list_result(request: Message, now: set[str]) -> Message | None:
     return {"result": result}
 
 
+def unsupported(named: str) -> Message:
+    return {"code": -32022, "message": "Unsupported protocol version", "data": {"supported": [named, "1999-12-31"]}}
+
+
 def opening(request: Message, now: set[str]) -> Message | None:
     if request["method"] == "server/discover":
         if "dies_on_probe" in now:
@@ -76,6 +82,11 @@ def opening(request: Message, now: set[str]) -> Message | None:
             return None
         if "refuses_602" in now:
             return {"error": {"code": -32602, "message": "initialize first"}}
+        if "refuses_era" in now:
+            return {"error": unsupported("2025-11-25")}
+        if "refuses_revision" in now and not SEEN:
+            SEEN.append("server/discover")
+            return {"error": unsupported("2026-07-28")}
         if "modern_only" not in now:
             return {"error": NOT_FOUND}
         return {"result": {"supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}}}

@@ -38,13 +38,21 @@ async def test_a_legacy_server_of_the_sdk_is_recognised_and_remembered() -> None
     assert book.recall("up") is Era.LEGACY
 
 
-@pytest.mark.parametrize("mood", ["", "refuses_602"])
+@pytest.mark.parametrize("mood", ["", "refuses_602", "refuses_era"])
 async def test_any_refusal_of_the_probe_means_legacy(tmp_path: Path, mood: str) -> None:
     far = Moody(tmp_path, mood)
     async with kept(far.definition()) as up:
         await up.ready()
         assert far.methods()[:3] == ["server/discover", "initialize", "notifications/initialized"]
         assert len(far.starts) == 1
+
+
+async def test_a_server_that_refuses_a_revision_is_asked_once_more_in_one_that_it_names(tmp_path: Path) -> None:
+    far = Moody(tmp_path, "modern_only refuses_revision")
+    async with kept(far.definition()) as up:
+        await up.ready()
+        assert far.methods()[:3] == ["server/discover", "server/discover", "tools/list"]
+        assert up.sessions[0].revision == "2026-07-28"
 
 
 async def test_a_server_that_dies_on_the_probe_is_started_again_without_it(tmp_path: Path) -> None:
