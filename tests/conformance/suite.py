@@ -17,6 +17,8 @@ import yaml
 
 from tests.setup import conformance_command
 
+ROOT = Path(__file__).parents[2]
+
 REVISIONS = ("2025-06-18", "2025-11-25", "2026-07-28")
 """Those that the suite has more than one server scenario for."""
 
@@ -69,6 +71,14 @@ def run_server_scenarios(url: str, revision: str, folder: Path) -> Outcomes:
     outcomes = dict(_results(folder))
     assert outcomes, f"the suite ran nothing:\n{(folder / 'report.txt').read_text()}"
     return outcomes
+
+
+def run_scenario(arguments: list[str], folder: Path) -> Outcome:
+    """A run of one scenario."""
+    run(arguments, folder)
+    outcomes = list(_results(folder))
+    assert len(outcomes) == 1, (folder / "report.txt").read_text()
+    return outcomes[0][1]
 
 
 def run(arguments: list[str], folder: Path) -> None:
