@@ -37,6 +37,8 @@ class Seal:
             return None
         try:
             sealed = urlsafe_b64decode(text.encode())
+            if urlsafe_b64encode(sealed).decode() != text:
+                return None  # the decoder overlooks what follows the padding, and what is outside its alphabet
             return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], bound_to)
         except (ValueError, InvalidTag):
             return None

@@ -37,6 +37,12 @@ def test_no_byte_can_be_changed() -> None:
         assert seal.open(urlsafe_b64encode(forged).decode(), b"ann") is None
 
 
+@pytest.mark.parametrize("change", ["{}-TAMPERED", "{}A", "{}=", " {}", "{}\n", "!{}"])
+def test_nothing_can_be_added(change: str) -> None:
+    seal = Seal()
+    assert seal.open(change.format(seal.close(b"xy", b"ann")), b"ann") is None
+
+
 @pytest.mark.parametrize("text", ["", "x", "AAAA", "ü", "\ud800", "A" * 64, "A" * (MAX_CHARS + 4)])
 def test_what_was_never_sealed_does_not_open(text: str) -> None:
     assert Seal().open(text, b"") is None
