@@ -53,11 +53,11 @@ class Outcome:
         return bool(self.checks) and "FAILURE" not in self.checks.values()
 
     def worse_than(self, other: Outcome) -> list[str]:
-        """The checks that ended worse here than there, a missing one as if it had been skipped."""
+        """The checks that ended worse here than there, a missing one as if it had been skipped; remarks are none."""
         return [
             f"{name}: {self.checks.get(name, 'missing')} instead of {status}"
             for name, status in other.checks.items()
-            if _badness(self.checks.get(name, "SKIPPED")) > _badness(status)
+            if status != "INFO" and _badness(self.checks.get(name, "SKIPPED")) > _badness(status)
         ]
 
 
