@@ -50,8 +50,8 @@ def door_of(scope: Scope) -> str:
 
 
 def origin_of(scope: Scope) -> str | None:
-    """The `scheme://host` under which a request reached us; its Host was checked on the way in."""
-    hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+    """The `scheme://host` under which a request reached us, its Host checked on the way in; None for other messages."""
+    hosts = [value.decode("latin-1") for name, value in scope.get("headers", ()) if name == b"host"]
     return f"{scope['scheme']}://{hosts[0]}" if len(hosts) == 1 else None
 
 
