@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Final, Literal, Protocol
 
 import anyio
@@ -134,8 +134,9 @@ class Lane:
             or (call := self._call(message, message.method, heads, session, scope)) is None
         ):
             return False
-        with self._endpoint.in_flight, _awake(self._transports.get(call.client.session or "")):
-            await self._run(message.id, call, receive, send)
+        with self._endpoint.in_flight, ExitStack() as awake:
+            awake.enter_context(_awake(self._transports.get(call.client.session or "")))
+            await self._run(message.id, call, receive, send, awake)
         return True
 
     # -- which messages ------------------------------------------------------------------------------------------
@@ -210,7 +211,7 @@ class Lane:
 
     # -- a call under way ----------------------------------------------------------------------------------------
 
-    async def _run(self, id: RequestId, call: Call, receive: Receive, send: Send) -> None:
+    async def _run(self, id: RequestId, call: Call, receive: Receive, send: Send, awake: ExitStack) -> None:
         session = call.client.session or ""
         stream = LaneStream(send, session)
         way_back = _WayBack(stream, self._questions, session)
@@ -219,7 +220,7 @@ class Lane:
         answer: Raw | RpcError = RpcError.of(REQUEST_CANCELLED, "Request cancelled")
         with anyio.CancelScope() as work, self._listed(session, id, work):
             attending = asyncio.get_running_loop().call_later(
-                ATTEND_AFTER_S, self._start, attendants, lambda: _attend(call, stream, work, receive)
+                ATTEND_AFTER_S, self._start, attendants, lambda: _attend(stream, receive, awake, work if call.client.modern else None)
             )
             try:
                 answer = await self._endpoint.answer(call, sink)
@@ -280,13 +281,18 @@ class _WayBack:
         return await self._questions.ask(self._session, method, params, self._stream.event)
 
 
-async def _attend(call: Call, stream: LaneStream, work: anyio.CancelScope, receive: Receive) -> None:
-    """Keep the response alive; a modern client that leaves has cancelled (2026-07-28, basic/transports)."""
+async def _attend(stream: LaneStream, receive: Receive, awake: ExitStack, work: anyio.CancelScope | None) -> None:
+    """Keep the response alive until its client leaves; then nobody keeps the session `awake`, or waits for `work`.
+
+    A modern client that leaves has cancelled (2026-07-28, basic/transports); a legacy one has not, but its session may
+    idle out, or a question to it would be open for ever.
+    """
     async with anyio.create_task_group() as group:
         group.start_soon(stream.ping_every, PING_EVERY_S)
         while (await receive())["type"] != "http.disconnect":
             pass
-        if call.client.modern:
+        awake.close()
+        if work is not None:
             work.cancel()
         group.cancel_scope.cancel()
 

@@ -14,10 +14,11 @@ from typing import Any
 import anyio
 import httpx2
 import pytest
+from mcp_gateway.downstream.http import HttpRules, http_app
 from mcp_gateway.security.keys import hashed, new_key
 
 from tests.interaction.asking import until
-from tests.interaction.house import House, house
+from tests.interaction.house import House, house, served
 from tests.interaction.posting import Session, messages
 from tests.lane import FAST_LANE
 
@@ -165,6 +166,22 @@ async def test_the_end_of_a_session_ends_its_calls(home: House, session: Session
 
     assert ended.status_code == 200
     assert (await session.post(call(6))).status_code == 404
+
+
+@pytest.mark.parametrize("fast_lane", [True, False])
+async def test_a_session_whose_client_left_in_mid_call_idles_out(home: House, fast_lane: bool) -> None:
+    app, rules = home.app, HttpRules(session_idle_s=0.2, fast_lane=fast_lane)
+    async with (
+        served(http_app(app.gateway, app.endpoint, rules, app.process, app.access)) as doors,
+        Session(f"{doors.origin}/mcp") as session,
+    ):
+        async with anyio.create_task_group() as group:
+            group.start_soon(session.post, call(5, WAIT))
+            await until(lambda: home.everything.calls == 1)
+            await anyio.sleep(0.4)  # twice what an idle one lasts; one whose client waits is not
+            assert not home.everything.cancelled
+            group.cancel_scope.cancel()
+        await until(lambda: home.everything.cancelled == 1)
 
 
 async def test_progress_turns_the_answer_into_events(session: Session) -> None:
