@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final, Literal, Protocol
 
@@ -25,6 +25,7 @@ from starlette.types import Receive, Scope, Send
 
 from mcp_gateway.call import Call, Client
 from mcp_gateway.downstream.arrival import read
+from mcp_gateway.downstream.attendants import Attendants
 from mcp_gateway.downstream.endpoint import Endpoint
 from mcp_gateway.downstream.lane_stream import LaneStream
 from mcp_gateway.downstream.questions import Questions
@@ -116,13 +117,16 @@ class Lane:
         """The home of what attends long calls, until cancelled."""
         async with anyio.create_task_group() as self._group:
             task_status.started()
-            await anyio.sleep_forever()
+            try:
+                await anyio.sleep_forever()
+            finally:
+                self._group = None
 
     async def serve(self, body: bytes, scope: Scope, receive: Receive, send: Send) -> bool:
         """Whether the message was the lane's; then it is answered."""
         heads = _heads(scope["headers"])
-        message = None if heads is None or self._group is None else _posted(body)
-        if heads is None or message is None:
+        message = None if heads is None else _posted(body)
+        if heads is None or message is None or self._group is None:
             return False
         session = heads.get(b"mcp-session-id", b"").decode("latin-1")
         if message.method is None:
@@ -136,7 +140,7 @@ class Lane:
             return False
         with self._endpoint.in_flight, ExitStack() as awake:
             awake.enter_context(_awake(self._transports.get(call.client.session or "")))
-            await self._run(message.id, call, receive, send, awake)
+            await self._run(message.id, call, receive, send, Attendants(self._group), awake)
         return True
 
     # -- which messages ------------------------------------------------------------------------------------------
@@ -211,36 +215,29 @@ class Lane:
 
     # -- a call under way ----------------------------------------------------------------------------------------
 
-    async def _run(self, id: RequestId, call: Call, receive: Receive, send: Send, awake: ExitStack) -> None:
+    async def _run(
+        self, id: RequestId, call: Call, receive: Receive, send: Send, attendants: Attendants, awake: ExitStack
+    ) -> None:
         session = call.client.session or ""
         stream = LaneStream(send, session)
         way_back = _WayBack(stream, self._questions, session)
-        sink = CallSink(call, _token(call.params), way_back, lambda: self._start(attendants, sink.pump))
-        attendants: list[anyio.CancelScope] = []
+        sink = CallSink(call, _token(call.params), way_back, lambda: attendants.start(sink.pump))
         answer: Raw | RpcError = RpcError.of(REQUEST_CANCELLED, "Request cancelled")
         with anyio.CancelScope() as work, self._listed(session, id, work):
             attending = asyncio.get_running_loop().call_later(
-                ATTEND_AFTER_S, self._start, attendants, lambda: _attend(stream, receive, awake, work if call.client.modern else None)
+                ATTEND_AFTER_S, attendants.start, lambda: _attend(stream, receive, awake, work if call.client.modern else None)
             )
             try:
                 answer = await self._endpoint.answer(call, sink)
                 await sink.drained()
             finally:
                 attending.cancel()
-                for attendant in attendants:
-                    attendant.cancel()
+                attendants.end()
         if isinstance(answer, RpcError):
             status = ERROR_CODE_HTTP_STATUS.get(answer.error["code"], 200) if call.client.modern else 200
             await stream.finish(error_reply(id, answer.told), status)
         else:
             await stream.finish(reply(id, answer), 200)
-
-    def _start(self, attendants: list[anyio.CancelScope], work: Callable[[], Awaitable[None]]) -> None:
-        """Something that goes on beside a call and ends with it."""
-        if self._group is not None:
-            scope = anyio.CancelScope()
-            attendants.append(scope)
-            self._group.start_soon(_within, scope, work)
 
     @contextmanager
     def _listed(self, session: str, id: RequestId, work: anyio.CancelScope) -> Iterator[None]:
@@ -295,11 +292,6 @@ async def _attend(stream: LaneStream, receive: Receive, awake: ExitStack, work: 
         if work is not None:
             work.cancel()
         group.cancel_scope.cancel()
-
-
-async def _within(scope: anyio.CancelScope, work: Callable[[], Awaitable[None]]) -> None:
-    with scope:
-        await work()
 
 
 def _heads(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes] | None:
