@@ -78,8 +78,9 @@ _WATCHED: Final = frozenset(
 )
 _PARAM_HEADER: Final = b"mcp-param-"
 
-_FAR = re.compile(rb"[0-9][eE]\+?[0-9]{3}|[0-9]{300}")
-"""Where a number may be one that no double holds: such a message has to be read to its end."""
+_FAR = re.compile(rb"[0-9][eE]\+?[0-9]{3}|[0-9]{200}")
+"""Where a number may be one that no double holds, 200 digits and `e99` being none: such a message has to be read to its
+end."""
 
 
 class Posted(msgspec.Struct, frozen=True):
@@ -193,9 +194,9 @@ class Lane:
         return self._endpoint.client_of(session, scope)
 
     def _is_answer(self, message: Posted, session: str, scope: Scope) -> bool:
-        if self._endpoint.client_of(session, scope) is None or not isinstance(message.id, str):
+        answer = _answer_of(message)
+        if answer is None or not isinstance(message.id, str) or self._endpoint.client_of(session, scope) is None:
             return False
-        answer = RpcError(bytes(message.error)) if message.error else message.result
         return self._questions.answer(session, message.id, answer)
 
     def _cancels(self, message: Posted, session: str, scope: Scope) -> bool:
@@ -206,7 +207,7 @@ class Lane:
             id = loads((message.params or {}).get("requestId", b"null"))
         except Malformed:
             return False
-        calls = self._under_way.get(session, {}).get(id, []) if isinstance(id, str | int) else []
+        calls = self._under_way.get(session, {}).get(id, []) if isinstance(id, str) or type(id) is int else []
         if not calls:
             return False
         if len(calls) == 1:
@@ -225,7 +226,9 @@ class Lane:
         answer: Raw | RpcError = RpcError.of(REQUEST_CANCELLED, "Request cancelled")
         with anyio.CancelScope() as work, self._listed(session, id, work):
             attending = asyncio.get_running_loop().call_later(
-                ATTEND_AFTER_S, attendants.start, lambda: _attend(stream, receive, awake, work if call.client.modern else None)
+                ATTEND_AFTER_S,
+                attendants.start,
+                lambda: _attend(stream, receive, awake, work if call.client.modern else None),
             )
             try:
                 answer = await self._endpoint.answer(call, sink)
@@ -318,6 +321,14 @@ def _posted(body: bytes) -> Posted | None:
         return _decode(body)
     except (Malformed, msgspec.MsgspecError, RecursionError, ValueError):
         return None
+
+
+def _answer_of(message: Posted) -> Raw | RpcError | None:
+    """What a client answers; None where it is neither a result nor an error, and the SDK says what is wrong with it."""
+    if not message.error:
+        return message.result if bytes(message.result).startswith(b"{") else None
+    refusal = RpcError(bytes(message.error))
+    return refusal if refusal.told == refusal.raw else None
 
 
 def _token(params: RawParams) -> object:
