@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any, Final, Literal, Protocol
 
 import anyio
@@ -25,6 +25,7 @@ from starlette.types import Receive, Scope, Send
 
 from mcp_gateway.call import Call, Client
 from mcp_gateway.downstream.arrival import read
+from mcp_gateway.downstream.attendants import Attendants
 from mcp_gateway.downstream.endpoint import Endpoint
 from mcp_gateway.downstream.lane_stream import LaneStream
 from mcp_gateway.downstream.questions import Questions
@@ -77,8 +78,9 @@ _WATCHED: Final = frozenset(
 )
 _PARAM_HEADER: Final = b"mcp-param-"
 
-_FAR = re.compile(rb"[0-9][eE]\+?[0-9]{3}|[0-9]{300}")
-"""Where a number may be one that no double holds: such a message has to be read to its end."""
+_FAR = re.compile(rb"[0-9][eE]\+?[0-9]{3}|[0-9]{200}")
+"""Where a number may be one that no double holds, 200 digits and `e99` being none: such a message has to be read to its
+end."""
 
 
 class Posted(msgspec.Struct, frozen=True):
@@ -116,13 +118,16 @@ class Lane:
         """The home of what attends long calls, until cancelled."""
         async with anyio.create_task_group() as self._group:
             task_status.started()
-            await anyio.sleep_forever()
+            try:
+                await anyio.sleep_forever()
+            finally:
+                self._group = None
 
     async def serve(self, body: bytes, scope: Scope, receive: Receive, send: Send) -> bool:
         """Whether the message was the lane's; then it is answered."""
         heads = _heads(scope["headers"])
-        message = None if heads is None or self._group is None else _posted(body)
-        if heads is None or message is None:
+        message = None if heads is None else _posted(body)
+        if heads is None or message is None or self._group is None:
             return False
         session = heads.get(b"mcp-session-id", b"").decode("latin-1")
         if message.method is None:
@@ -134,8 +139,9 @@ class Lane:
             or (call := self._call(message, message.method, heads, session, scope)) is None
         ):
             return False
-        with self._endpoint.in_flight, _awake(self._transports.get(call.client.session or "")):
-            await self._run(message.id, call, receive, send)
+        with self._endpoint.in_flight, ExitStack() as awake:
+            awake.enter_context(_awake(self._transports.get(call.client.session or "")))
+            await self._run(message.id, call, receive, send, Attendants(self._group), awake)
         return True
 
     # -- which messages ------------------------------------------------------------------------------------------
@@ -188,9 +194,9 @@ class Lane:
         return self._endpoint.client_of(session, scope)
 
     def _is_answer(self, message: Posted, session: str, scope: Scope) -> bool:
-        if self._endpoint.client_of(session, scope) is None or not isinstance(message.id, str):
+        answer = _answer_of(message)
+        if answer is None or not isinstance(message.id, str) or self._endpoint.client_of(session, scope) is None:
             return False
-        answer = RpcError(bytes(message.error)) if message.error else message.result
         return self._questions.answer(session, message.id, answer)
 
     def _cancels(self, message: Posted, session: str, scope: Scope) -> bool:
@@ -201,7 +207,7 @@ class Lane:
             id = loads((message.params or {}).get("requestId", b"null"))
         except Malformed:
             return False
-        calls = self._under_way.get(session, {}).get(id, []) if isinstance(id, str | int) else []
+        calls = self._under_way.get(session, {}).get(id, []) if isinstance(id, str) or type(id) is int else []
         if not calls:
             return False
         if len(calls) == 1:
@@ -210,36 +216,31 @@ class Lane:
 
     # -- a call under way ----------------------------------------------------------------------------------------
 
-    async def _run(self, id: RequestId, call: Call, receive: Receive, send: Send) -> None:
+    async def _run(
+        self, id: RequestId, call: Call, receive: Receive, send: Send, attendants: Attendants, awake: ExitStack
+    ) -> None:
         session = call.client.session or ""
         stream = LaneStream(send, session)
         way_back = _WayBack(stream, self._questions, session)
-        sink = CallSink(call, _token(call.params), way_back, lambda: self._start(attendants, sink.pump))
-        attendants: list[anyio.CancelScope] = []
+        sink = CallSink(call, _token(call.params), way_back, lambda: attendants.start(sink.pump))
         answer: Raw | RpcError = RpcError.of(REQUEST_CANCELLED, "Request cancelled")
         with anyio.CancelScope() as work, self._listed(session, id, work):
             attending = asyncio.get_running_loop().call_later(
-                ATTEND_AFTER_S, self._start, attendants, lambda: _attend(call, stream, work, receive)
+                ATTEND_AFTER_S,
+                attendants.start,
+                lambda: _attend(stream, receive, awake, work if call.client.modern else None),
             )
             try:
                 answer = await self._endpoint.answer(call, sink)
                 await sink.drained()
             finally:
                 attending.cancel()
-                for attendant in attendants:
-                    attendant.cancel()
+                attendants.end()
         if isinstance(answer, RpcError):
             status = ERROR_CODE_HTTP_STATUS.get(answer.error["code"], 200) if call.client.modern else 200
             await stream.finish(error_reply(id, answer.told), status)
         else:
             await stream.finish(reply(id, answer), 200)
-
-    def _start(self, attendants: list[anyio.CancelScope], work: Callable[[], Awaitable[None]]) -> None:
-        """Something that goes on beside a call and ends with it."""
-        if self._group is not None:
-            scope = anyio.CancelScope()
-            attendants.append(scope)
-            self._group.start_soon(_within, scope, work)
 
     @contextmanager
     def _listed(self, session: str, id: RequestId, work: anyio.CancelScope) -> Iterator[None]:
@@ -280,20 +281,20 @@ class _WayBack:
         return await self._questions.ask(self._session, method, params, self._stream.event)
 
 
-async def _attend(call: Call, stream: LaneStream, work: anyio.CancelScope, receive: Receive) -> None:
-    """Keep the response alive; a modern client that leaves has cancelled (2026-07-28, basic/transports)."""
+async def _attend(stream: LaneStream, receive: Receive, awake: ExitStack, work: anyio.CancelScope | None) -> None:
+    """Keep the response alive until its client leaves; then nobody keeps the session `awake`, or waits for `work`.
+
+    A modern client that leaves has cancelled (2026-07-28, basic/transports); a legacy one has not, but its session may
+    idle out, or a question to it would be open for ever.
+    """
     async with anyio.create_task_group() as group:
         group.start_soon(stream.ping_every, PING_EVERY_S)
         while (await receive())["type"] != "http.disconnect":
             pass
-        if call.client.modern:
+        awake.close()
+        if work is not None:
             work.cancel()
         group.cancel_scope.cancel()
-
-
-async def _within(scope: anyio.CancelScope, work: Callable[[], Awaitable[None]]) -> None:
-    with scope:
-        await work()
 
 
 def _heads(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes] | None:
@@ -320,6 +321,14 @@ def _posted(body: bytes) -> Posted | None:
         return _decode(body)
     except (Malformed, msgspec.MsgspecError, RecursionError, ValueError):
         return None
+
+
+def _answer_of(message: Posted) -> Raw | RpcError | None:
+    """What a client answers; None where it is neither a result nor an error, and the SDK says what is wrong with it."""
+    if not message.error:
+        return message.result if bytes(message.result).startswith(b"{") else None
+    refusal = RpcError(bytes(message.error))
+    return refusal if refusal.told == refusal.raw else None
 
 
 def _token(params: RawParams) -> object:

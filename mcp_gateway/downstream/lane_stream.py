@@ -25,10 +25,11 @@ class LaneStream:
         self._send = send
         self._session = ((b"mcp-session-id", session.encode("latin-1")),) if session else ()
         self._is_stream = False
+        self._has_ended = False
         self._turn: anyio.Lock | None = None
 
     async def event(self, message: bytes) -> None:
-        """A message before the answer."""
+        """A message before the answer; one that comes after it is dropped."""
         await self._put(_event(message))
 
     async def ping_every(self, period_s: float) -> None:
@@ -39,29 +40,40 @@ class LaneStream:
 
     async def finish(self, message: bytes, status: int) -> None:
         """The answer; `status` is told where the response has not begun."""
-        if self._is_stream:
-            await self._put(_event(message), more=False)
+        if self._turn is None:  # as for most calls: nothing was said, and no lock made
+            await self._answer(message, status)
             return
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(message)), *self._session]
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
-        await self._send({"type": "http.response.body", "body": message})
+        async with self._turn:
+            await self._answer(message, status)
 
     async def end(self) -> None:
         """There is no more; where nothing was said at all, it is accepted (2025-11-25, basic/transports)."""
+        self._has_ended = True
         if not self._is_stream:
             headers = [(b"content-length", b"0"), *self._session]
             await self._send({"type": "http.response.start", "status": 202, "headers": headers})
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _put(self, body: bytes, *, more: bool = True) -> None:
+    async def _answer(self, message: bytes, status: int) -> None:
+        self._has_ended = True
+        if self._is_stream:
+            await self._send({"type": "http.response.body", "body": _event(message)})
+            return
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(message)), *self._session]
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": message})
+
+    async def _put(self, body: bytes) -> None:
         if self._turn is None:
             self._turn = anyio.Lock()
         async with self._turn:
+            if self._has_ended:
+                return
             if not self._is_stream:
-                self._is_stream = True
                 headers = [*_STREAM_HEADERS, *self._session]
                 await self._send({"type": "http.response.start", "status": 200, "headers": headers})
-            await self._send({"type": "http.response.body", "body": body, "more_body": more})
+                self._is_stream = True  # not before: who is cancelled in the line above has begun nothing
+            await self._send({"type": "http.response.body", "body": body, "more_body": True})
 
 
 def _event(message: bytes) -> bytes:

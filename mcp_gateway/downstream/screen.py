@@ -28,11 +28,8 @@ from mcp_gateway.downstream.intake import Refused, read_message, too_large
 from mcp_gateway.downstream.lane import Lane
 from mcp_gateway.downstream.places import Places
 from mcp_gateway.errors import INVALID_REQUEST, Busy, MessageTooLarge, TooSlow, http_body, to_http, to_rpc
-from mcp_gateway.revisions import PROTOCOL_VERSION
+from mcp_gateway.revisions import HEADER_MISMATCH, PROTOCOL_VERSION
 from mcp_gateway.wire import Raw, RequestId, encode, error_reply, fields
-
-HEADER_MISMATCH = -32020
-"""2026-07-28, basic/index#error-codes."""
 
 
 class Screen:

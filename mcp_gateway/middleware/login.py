@@ -9,30 +9,26 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
 import anyio
 
 from mcp_gateway.call import Call
+from mcp_gateway.capabilities import lacking
 from mcp_gateway.catalog import Route
 from mcp_gateway.errors import GatewayError, NeedsAuth, RpcError
 from mcp_gateway.middleware import Next
-from mcp_gateway.revisions import SERVER_INFO
+from mcp_gateway.revisions import ASKING, SERVER_INFO, URL_ELICITATION_REQUIRED
 from mcp_gateway.upstream.oauth.desk import Desk, Invitation
 from mcp_gateway.upstream.session import GATEWAY_INFO
 from mcp_gateway.wire import Malformed, Raw, encode, loads
 
 METHOD: Final = "elicitation/create"
 COMPLETE: Final = "notifications/elicitation/complete"
-URL_ELICITATION_REQUIRED: Final = -32042
-"""2025-11-25, client/elicitation, URL mode."""
 
 PAGE: Final = "/oauth/login"
 """Where a login begins, below the gateway's own address."""
-
-ANSWERED_BY_INPUT: Final = frozenset({"tools/call", "prompts/get", "resources/read"})
-"""2026-07-28, basic/patterns/mrtr."""
 
 LEAST_S: Final = 5.0
 LEAST_SHARE: Final = 0.25
@@ -77,9 +73,8 @@ class LoginMiddleware:
         return own_s if call.deadline_s is None else min(own_s, call.deadline_s)
 
     def _can_ask(self, call: Call) -> bool:
-        declared = call.client.capabilities.get("elicitation")
-        opens = isinstance(declared, Mapping) and isinstance(declared.get("url"), Mapping)
-        return opens and call.client.origin is not None and (not call.client.modern or call.method in ANSWERED_BY_INPUT)
+        opens = lacking(METHOD, {"mode": "url"}, call.client.capabilities) is None
+        return opens and call.client.origin is not None and (not call.client.modern or call.method in ASKING)
 
     def _params(self, call: Call, invitation: Invitation) -> dict[str, Any]:
         return {

@@ -14,10 +14,11 @@ from typing import Any
 import anyio
 import httpx2
 import pytest
+from mcp_gateway.downstream.http import HttpRules, http_app
 from mcp_gateway.security.keys import hashed, new_key
 
 from tests.interaction.asking import until
-from tests.interaction.house import House, house
+from tests.interaction.house import House, house, served
 from tests.interaction.posting import Session, messages
 from tests.lane import FAST_LANE
 
@@ -81,6 +82,8 @@ async def test_an_id_that_looks_like_a_large_number_is_one_like_others(session: 
         b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":[1]}',
         b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"_meta":5,"name":"up__echo"}}',
         b'{"jsonrpc":"2.0","id":true,"method":"tools/call","params":{"name":"up__echo"}}',
+        b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"up__echo","arguments":{"n":%be99}}}'
+        % (b"9" * 250),
         b'[{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"up__echo"}}]',
         b'{"jsonrpc":"2.0","id":1,"method":"tools/call"',
         b"\xff\xfe",
@@ -146,6 +149,20 @@ async def test_a_cancelled_call_is_answered_and_ends_upstream(home: House, sessi
     assert answers[0]["error"] == {"code": -32800, "message": "Request cancelled"}
 
 
+async def test_a_truth_value_is_no_id_to_cancel(home: House, session: Session) -> None:
+    answers: list[dict[str, Any]] = []
+
+    async def wait() -> None:
+        answers.append((await session.post(call(1, {"name": "up__wait", "arguments": {"seconds": 0.3}}))).json())
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(wait)
+        await until(lambda: home.everything.calls == 1)
+        await session.post({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": True}})
+
+    assert text_of(answers[0]) == "waited"
+
+
 async def test_another_session_cancels_nothing(home: House, session: Session) -> None:
     async with Session(home.url) as other, anyio.create_task_group() as group:
         group.start_soon(session.post, call(5, {"name": "up__wait", "arguments": {"seconds": 0.5}}))
@@ -165,6 +182,22 @@ async def test_the_end_of_a_session_ends_its_calls(home: House, session: Session
 
     assert ended.status_code == 200
     assert (await session.post(call(6))).status_code == 404
+
+
+@pytest.mark.parametrize("fast_lane", [True, False])
+async def test_a_session_whose_client_left_in_mid_call_idles_out(home: House, fast_lane: bool) -> None:
+    app, rules = home.app, HttpRules(session_idle_s=0.2, fast_lane=fast_lane)
+    async with (
+        served(http_app(app.gateway, app.endpoint, rules, app.process, app.access)) as doors,
+        Session(f"{doors.origin}/mcp") as session,
+    ):
+        async with anyio.create_task_group() as group:
+            group.start_soon(session.post, call(5, WAIT))
+            await until(lambda: home.everything.calls == 1)
+            await anyio.sleep(0.4)  # twice what an idle one lasts; one whose client waits is not
+            assert not home.everything.cancelled
+            group.cancel_scope.cancel()
+        await until(lambda: home.everything.cancelled == 1)
 
 
 async def test_progress_turns_the_answer_into_events(session: Session) -> None:
@@ -189,6 +222,27 @@ async def test_a_session_of_anothers_key_is_not_there(tmp_path: Path) -> None:
             stolen = await session.post(call(2))
 
     assert (own.status_code, stolen.status_code) == (200, 404)
+
+
+@pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")  # the upstream asks for roots
+@pytest.mark.parametrize("no_answer", [{}, {"result": 5}, {"result": None}, {"error": 5}, {"error": {"code": "x"}}])
+async def test_what_is_no_answer_is_refused_and_the_question_stays_open(home: House, no_answer: dict[str, Any]) -> None:
+    session = Session(home.url, capabilities={"roots": {}})
+    with anyio.fail_after(10):
+        async with (
+            session,
+            session.http.stream(
+                "POST", session.url, headers=session.headers, json=call(4, {"name": "up__roots", "arguments": {}})
+            ) as stream,
+        ):
+            data = (line.removeprefix("data: ") async for line in stream.aiter_lines() if line.startswith("data: "))
+            id = json.loads(await anext(data))["id"]
+            refused = await session.post({"jsonrpc": "2.0", "id": id, **no_answer})
+            answered = await session.post({"jsonrpc": "2.0", "id": id, "result": {"roots": []}})
+            answer = json.loads(await anext(data))
+
+    assert (refused.status_code, answered.status_code) == (400, 202)
+    assert text_of(answer) == ""
 
 
 @pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")  # the upstream asks for roots
