@@ -164,7 +164,7 @@ def test_list_has_every_kind(served: Path, kind: str) -> None:
 def test_list_of_an_unknown_server_exits_with_66(served: Path) -> None:
     done = run(served, "list", "--server", "bx")
 
-    assert (done.status, done.err) == (66, "error[unknown_name]: Unknown server: bx\n")
+    assert (done.status, done.err) == (66, "error[unknown_name]: Unknown server: bx; did you mean 'box'?\n")
 
 
 def test_inspect_shows_one_server(served: Path) -> None:
