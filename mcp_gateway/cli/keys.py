@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -50,7 +50,9 @@ def create(output: Output, name: str, *, signing: bool, **options: Any) -> None:
     """
     secret = new_key()
     key = _key(name, hashed(secret), options)
-    _store().add(key)
+    store = _store()
+    is_first = not store.read()
+    store.add(key)
     shown = {"key": secret, **({"signing_secret": _new_signing_secret(name)} if signing else {})}
     if output.as_json:
         answer({**shown, **_row(key)})
@@ -58,6 +60,8 @@ def create(output: Output, name: str, *, signing: bool, **options: Any) -> None:
     for line in shown.values():
         say(line)
     note(f"key {name!r} may: {', '.join(sorted(key.scopes))}; this is the only time it is shown")
+    if is_first:
+        note("it is the first key: from now on every HTTP door asks for one, also where a gateway is running")
 
 
 @keys.command("list")
@@ -72,7 +76,7 @@ def list_(output: Output) -> None:
         note("no keys; make one with: mcp-gateway keys create NAME")
     for row in rows:
         until = "expired" if row["expired"] else f"until {row['expires']}" if row["expires"] else "no end"
-        say(f"{row['name']}  {', '.join(row['scopes'])}  {until}")
+        say("  ".join([row["name"], ", ".join(row["scopes"]), until, *_bounds(row)]))
 
 
 @keys.command("revoke")
@@ -80,13 +84,16 @@ def list_(output: Output) -> None:
 @common
 def revoke(output: Output, name: str) -> None:
     """End a key; requests with it are refused from now on, and its logins to servers are forgotten."""
-    _store().revoke(name)
+    store = _store()
+    store.revoke(name)
     _forget_signing_secret(name)
     _forget_logins(name)
     if output.as_json:
         answer({"revoked": name})
     else:
         say(f"key {name!r} is revoked")
+        if not store.read():
+            note("it was the last key: a running gateway goes on asking for one until it is started anew")
 
 
 def _store() -> KeyStore:
@@ -196,6 +203,18 @@ def _row(key: ApiKey) -> dict[str, Any]:
         "expires": _iso(key.expires_unix_s),
         "expired": key.expired(time.time()),
     }
+
+
+def _bounds(row: dict[str, Any]) -> Iterator[str]:
+    """What a key is kept from, in the words of the options that made it."""
+    for noun in ("server", "tool"):
+        allow, deny = row[f"{noun}s"]["allow"], row[f"{noun}s"]["deny"]
+        if allow != ["*"]:
+            yield f"{noun}s {', '.join(allow)}"
+        if deny:
+            yield f"not {noun}s {', '.join(deny)}"
+    if row["profile"]:
+        yield f"profile {row['profile']}"
 
 
 def _iso(unix_s: float | None) -> str | None:

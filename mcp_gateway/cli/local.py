@@ -51,7 +51,7 @@ class Local:
             return {kind: getattr(views, kind)(gateway, WHOLE)}
         found = views.server(gateway, WHOLE, name)
         if found is None:
-            raise UnknownName("server", name)
+            raise views.unknown_server(gateway, WHOLE, name)
         return found
 
     async def tool(self, name: str) -> Mapping[str, Any] | None:

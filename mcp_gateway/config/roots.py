@@ -98,7 +98,15 @@ def _note_ignored(entries: list[Entry], report: Report) -> None:
 def _refuse(entries: list[Entry], report: Report) -> None:
     known = (*Settings.model_fields, *SERVER_KEYS)
     for entry in entries:
-        report.problem(entry.mark, dotted("", entry.written), f"unknown key{nearest(entry.key, known)}")
+        hint = nearest(entry.key, known)
+        if not hint and _looks_like_a_server(entry):
+            hint = ", servers stand below 'mcpServers'"
+        report.problem(entry.mark, dotted("", entry.written), f"unknown key{hint}")
+
+
+def _looks_like_a_server(entry: Entry) -> bool:
+    """Whoever pastes the inside of a host's block leaves its first line behind."""
+    return isinstance(entry.value, Table) and any(each.key in ("command", "url") for each in entry.value.entries)
 
 
 def _servers(entry: Entry, report: Report) -> list[Named]:

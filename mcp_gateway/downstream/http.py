@@ -220,6 +220,6 @@ async def _not_found(request: Request, error: Exception) -> Response:
 
 async def _not_allowed(request: Request, error: Exception) -> Response:
     headers = getattr(error, "headers", None)
-    return JSONResponse(
-        http_body("method not allowed", {"code": "method_not_allowed"}), status_code=405, headers=headers
-    )
+    allowed = ", ".join(sorted((headers or {}).get("Allow", "").replace(" ", "").split(",")))
+    text = f"method not allowed; use {allowed}" if allowed else "method not allowed"
+    return JSONResponse(http_body(text, {"code": "method_not_allowed"}), status_code=405, headers=headers)

@@ -11,12 +11,14 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from typing import Any
 
 from mcp_gateway import __version__
 from mcp_gateway.cache import CacheStats
 from mcp_gateway.call import Client
 from mcp_gateway.catalog import WHOLE, CatalogEntry, Kind, View
+from mcp_gateway.errors import UnknownName
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.observe.calls import Calls
 from mcp_gateway.observe.reading import Reading, resident_bytes
@@ -52,6 +54,12 @@ def servers(gateway: Gateway, view: View) -> list[dict[str, Any]]:
         _server(gateway, view, agents[name]) if name in agents else _disabled(name, gateway.upstreams.disabled[name])
         for name in filter(view.admits_server, gateway.upstreams.names)
     ]
+
+
+def unknown_server(gateway: Gateway, view: View, name: str) -> UnknownName:
+    """The error for a server that is not there for the caller, with the nearest one that is."""
+    near = get_close_matches(name[:80], filter(view.admits_server, gateway.upstreams.names), n=1)
+    return UnknownName("server", name, nearest=near[0] if near else None)
 
 
 def server(gateway: Gateway, view: View, name: str) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from mcp_gateway.catalog.signature import first_line, signature
+from mcp_gateway.errors import ModelRefused
 from mcp_gateway.llm.messages import LLMResponse, Request
 from mcp_gateway.llm.service import Capabilities, LLMService, Mode
 
@@ -29,6 +30,9 @@ class RetrievalService(LLMService):
 
     async def complete(self, request: Request) -> LLMResponse:
         return LLMResponse(answer([tool["function"] for tool in request.tools]))
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        raise ModelRefused("no embedding model is set up; set llm.embedding_model: to a folder, or with llm.base_url")
 
 
 def answer(functions: Sequence[Mapping[str, Any]]) -> str:

@@ -2,5 +2,5 @@
 
 from typing import Final
 
-REFUSED: Final = "the credential is not accepted; send a valid one, or ask the operator of this gateway for it"
+REFUSED: Final = "no key, or one that is not accepted; send Authorization: Bearer KEY, or ask this gateway's operator"
 """The one answer to every faulty proof, so that nothing is learnt from refusals; the reason is in the log."""

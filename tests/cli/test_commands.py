@@ -164,7 +164,7 @@ def test_list_has_every_kind(served: Path, kind: str) -> None:
 def test_list_of_an_unknown_server_exits_with_66(served: Path) -> None:
     done = run(served, "list", "--server", "bx")
 
-    assert (done.status, done.err) == (66, "error[unknown_name]: Unknown server: bx\n")
+    assert (done.status, done.err) == (66, "error[unknown_name]: Unknown server: bx; did you mean 'box'?\n")
 
 
 def test_inspect_shows_one_server(served: Path) -> None:
@@ -178,7 +178,11 @@ def test_inspect_in_json_is_the_body_of_rest(served: Path) -> None:
     assert run(served, "inspect", "box", "--json").body["server_info"]["name"] == "tool-box"
 
 
-@pytest.mark.parametrize("name", ["bx", "../tools", "a/b", "ü ö"])
+def test_inspect_of_a_mistyped_server_names_the_nearest(served: Path) -> None:
+    assert run(served, "inspect", "bx").err == "error[unknown_name]: Unknown server: bx; did you mean 'box'?\n"
+
+
+@pytest.mark.parametrize("name", ["nobody", "../tools", "a/b", "ü ö"])
 def test_inspect_of_an_unknown_server_exits_with_66(served: Path, name: str) -> None:
     done = run(served, "inspect", name)
 

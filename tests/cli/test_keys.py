@@ -28,6 +28,25 @@ def test_a_key_is_shown_once(tmp_path: Path) -> None:
     assert (row["name"], row["scopes"], row["tools"]["allow"], row["expired"]) == ("ci", ["read"], ["time__*"], False)
 
 
+def test_the_list_shows_what_a_key_is_kept_from(tmp_path: Path) -> None:
+    bounds = ("--server", "time", "--deny-tool", "*__delete*", "--profile", "work")
+    run(tmp_path, "keys", "create", "ci", "--scope", "read", *bounds)
+    run(tmp_path, "keys", "create", "all")
+
+    assert run(tmp_path, "keys", "list").out.splitlines() == [
+        "ci  read  no end  servers time  not tools *__delete*  profile work",
+        "all  call, read  no end",
+    ]
+
+
+def test_the_first_and_the_last_key_say_what_they_change(tmp_path: Path) -> None:
+    made = [run(tmp_path, "keys", "create", name).err for name in ("a", "b")]
+    ended = [run(tmp_path, "keys", "revoke", name).err for name in ("a", "b")]
+
+    assert ["first key" in text for text in made] == [True, False]
+    assert ["last key" in text for text in ended] == [False, True]
+
+
 def test_programs_get_the_key_with_what_it_may(tmp_path: Path) -> None:
     body = run(tmp_path, "keys", "create", "ci", "--json").body
 

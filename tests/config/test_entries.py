@@ -198,6 +198,13 @@ def test_a_bad_entry_is_refused_with_its_place(tmp_path: Path, case: str) -> Non
     assert problems(tmp_path, f"mcpServers: {{a: {entry}}}\n") == [line]
 
 
+def test_the_inside_of_a_block_without_its_first_line_is_told_where_servers_stand(tmp_path: Path) -> None:
+    assert problems(tmp_path, "time: {command: x}\nfrob: {}\n") == [
+        "gateway.yaml:1:1: time: unknown key, servers stand below 'mcpServers'",
+        "gateway.yaml:2:1: frob: unknown key",
+    ]
+
+
 def test_all_problems_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
     text = """version: 2
 mcpServers:

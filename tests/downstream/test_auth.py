@@ -61,6 +61,7 @@ async def test_no_door_opens_without_a_key(
 
     assert answer.status_code == 401
     assert answer.json()["details"] == {"code": "unauthorized"}
+    assert "send Authorization: Bearer KEY" in answer.json()["error"]
     assert answer.headers["www-authenticate"].startswith("Bearer")
 
 

@@ -201,6 +201,7 @@ async def test_a_verb_a_door_does_not_have_is_405(http: httpx2.AsyncClient) -> N
 
     assert response.status_code == 405
     assert "POST" in response.headers["allow"]
+    assert response.json()["error"].startswith("method not allowed; use DELETE, GET")
     assert response.json()["details"] == {"code": "method_not_allowed"}
 
 

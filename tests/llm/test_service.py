@@ -69,6 +69,11 @@ async def test_tools_are_worth_showing_when_one_fits() -> None:
     assert not await service._should_call_mcp([assistant("nobody asked")])
 
 
+async def test_without_a_model_vectors_are_refused_with_what_to_set() -> None:
+    with pytest.raises(ModelRefused, match=r"no embedding model is set up; set llm\.embedding_model"):
+        await RetrievalService(Settings()).embed(["a"])
+
+
 def test_the_key_is_not_shown() -> None:
     assert "sk-secret" not in repr(Settings(api_key="sk-secret"))
 

@@ -8,7 +8,6 @@ from starlette.responses import JSONResponse, Response
 from mcp_gateway.downstream import views
 from mcp_gateway.downstream.rest.desk import Desk, queried
 from mcp_gateway.downstream.rest.requests import CallsQuery
-from mcp_gateway.errors import UnknownName
 from mcp_gateway.security.policy import has_whole
 
 
@@ -35,7 +34,7 @@ async def server(desk: Desk, request: Request) -> Response:
     name = request.path_params["name"]
     found = views.server(desk.gateway, desk.view(request), name)
     if found is None:
-        raise UnknownName("server", name)
+        raise views.unknown_server(desk.gateway, desk.view(request), name)
     return JSONResponse(found)
 
 

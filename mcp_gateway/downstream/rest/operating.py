@@ -18,7 +18,7 @@ async def restart(desk: Desk, request: Request) -> Response:
     await desk.read(request, Nothing)
     name, view, upstreams = request.path_params["name"], desk.view(request), desk.gateway.upstreams
     if not view.admits_server(name):
-        raise UnknownName("server", name)
+        raise views.unknown_server(desk.gateway, view, name)
     if (reason := upstreams.disabled.get(name)) is not None:
         raise UpstreamUnavailable(f"upstream {name!r} is disabled: {reason}", server=name)
     upstreams.reconnect(name)

@@ -44,6 +44,15 @@ async def test_what_a_caller_may_not_use_is_not_listed(people: httpx2.AsyncClien
     assert [item for item in listed if item.get("server") == "up" or item["name"] == "up"] == []
 
 
+async def test_a_mistyped_server_is_told_the_nearest_that_the_caller_may_see(people: httpx2.AsyncClient) -> None:
+    mistyped, stranger = [
+        (await people.get("/api/v1/servers/upp", headers=as_person(who))).json()["error"]
+        for who in ("reader", "stranger")
+    ]
+
+    assert (mistyped, stranger) == ("Unknown server: upp; did you mean 'up'?", "Unknown server: upp")
+
+
 async def test_a_caller_sees_the_tools_it_may_call(people: httpx2.AsyncClient) -> None:
     listed = (await people.get("/api/v1/tools", headers=as_person("echoer"))).json()["tools"]
     one = (await people.get("/api/v1/servers/up", headers=as_person("echoer"))).json()
