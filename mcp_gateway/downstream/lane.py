@@ -75,6 +75,8 @@ _WATCHED: Final = frozenset(
         HEADER.encode(),
     }
 )
+_CANCELLED: Final = RpcError.of(REQUEST_CANCELLED, "Request cancelled")
+
 _PARAM_HEADER: Final = b"mcp-param-"
 
 _FAR = re.compile(rb"[0-9][eE]\+?[0-9]{3}|[0-9]{300}")
@@ -216,7 +218,7 @@ class Lane:
         way_back = _WayBack(stream, self._questions, session)
         sink = CallSink(call, _token(call.params), way_back, lambda: self._start(attendants, sink.pump))
         attendants: list[anyio.CancelScope] = []
-        answer: Raw | RpcError = RpcError.of(REQUEST_CANCELLED, "Request cancelled")
+        answer: Raw | RpcError = _CANCELLED
         with anyio.CancelScope() as work, self._listed(session, id, work):
             attending = asyncio.get_running_loop().call_later(
                 ATTEND_AFTER_S, self._start, attendants, lambda: _attend(call, stream, work, receive)
