@@ -18,7 +18,7 @@ class Way(StrEnum):
     HTTP = "HTTP"
     STDIO = "stdio"
     CACHE = "cache hit"
-    LIST = "tools/list of 1,000"
+    LIST = "tools/list of 1000"
 
 
 class Era(StrEnum):
