@@ -5,6 +5,7 @@ An `App` enters, and what it is to listen on. How a door works is the business o
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -75,6 +76,7 @@ def _metrics(app: App) -> Metrics:
 
 
 def _ready(app: App, url: str, on_ready: Callable[[str], None]) -> None:
+    gc.freeze()  # what was imported and built stays until the end: collections need not go through it again and again
     try:
         running = app.run_file.write(url + app.config.server.base_path)
         app.access.authentication.local_token = running.token

@@ -133,3 +133,25 @@ def test_the_sandbox_is_compared_with_a_bare_process_of_the_same_run() -> None:
 @pytest.mark.parametrize("command", ["retrieval", "cache", "sandbox"])
 def test_every_benchmark_explains_itself(command: str) -> None:
     assert "usage: scripts/bench" in bench(command, "--help").stdout
+
+
+MOST_TIMES_THE_FLOOR = 25
+"""What a call may cost at most, in processor time of a server that only answers. About twice what it did when this was
+written, on a machine of two busy processors (2026-11-24): a second copy of the path shows, noise does not."""
+
+
+def test_a_call_costs_no_more_than_it_did_beside_the_floor_of_the_same_run() -> None:
+    found = rows("relay", "--quick", "--only", "HTTP, 100 B, 2025-11-25")
+
+    by_target = {row["target"]: row for row in found}
+    assert [row["errors"] for row in found] == [0, 0]
+    assert by_target["floor"]["x floor"] == 1
+    assert by_target["ours"]["x floor"] < MOST_TIMES_THE_FLOOR
+
+
+def test_every_way_of_the_relay_is_answered_rightly() -> None:
+    found = rows("relay", "--quick", "--rounds", "1", "--seconds", "0.05")
+
+    ways = {row["scenario"].partition(",")[0] for row in found}
+    assert ways == {"HTTP", "stdio", "cache hit", "tools/list of 1000"}
+    assert {row["errors"] for row in found} == {0}

@@ -132,7 +132,7 @@ def http_app(
         exception_handlers={404: _not_found, 405: _not_allowed},
     )
     known = Authenticating(
-        app,
+        _Front(app, f"{rules.base_path}/mcp", mcp),
         entry.authentication,
         max_body_bytes=rules.max_body_bytes,
         base_path=rules.base_path,
@@ -156,6 +156,19 @@ def _lifespan(manager: StreamableHTTPSessionManager, lane: Lane | None) -> Calla
             group.cancel_scope.cancel()
 
     return lifespan
+
+
+class _Front:
+    """ASGI: the one address that nearly all requests have goes to its door at once; `app` knows all others."""
+
+    def __init__(self, app: ASGIApp, path: str, door: ASGIApp) -> None:
+        self._app = app
+        self._path = path
+        self._door = door
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_hot = scope["type"] == "http" and scope["path"] == self._path and scope["method"] == "POST"
+        await (self._door if is_hot else self._app)(scope, receive, send)
 
 
 class _Asgi:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
@@ -15,8 +16,12 @@ _KEY: Final = "mcp_gateway.principal"
 
 def identified(scope: Scope, principal: Principal) -> Scope:
     """The scope, marked. The SDK's transports compare `user` with whoever opened a session, and answer others 404."""
-    token = AccessToken(token="", client_id=principal.id, scopes=[])
-    return {**scope, _KEY: principal, "user": AuthenticatedUser(token)}
+    return {**scope, _KEY: principal, "user": _user(principal.id)}
+
+
+@lru_cache(maxsize=1024)
+def _user(id: str) -> AuthenticatedUser:
+    return AuthenticatedUser(AccessToken(token="", client_id=id, scopes=[]))
 
 
 def principal_of(scope: Scope) -> Principal:

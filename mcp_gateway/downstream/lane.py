@@ -76,6 +76,8 @@ _WATCHED: Final = frozenset(
         HEADER.encode(),
     }
 )
+_CANCELLED: Final = RpcError.of(REQUEST_CANCELLED, "Request cancelled")
+
 _PARAM_HEADER: Final = b"mcp-param-"
 
 _FAR = re.compile(rb"[0-9][eE]\+?[0-9]{3}|[0-9]{200}")
@@ -223,7 +225,7 @@ class Lane:
         stream = LaneStream(send, session)
         way_back = _WayBack(stream, self._questions, session)
         sink = CallSink(call, _token(call.params), way_back, lambda: attendants.start(sink.pump))
-        answer: Raw | RpcError = RpcError.of(REQUEST_CANCELLED, "Request cancelled")
+        answer: Raw | RpcError = _CANCELLED
         with anyio.CancelScope() as work, self._listed(session, id, work):
             attending = asyncio.get_running_loop().call_later(
                 ATTEND_AFTER_S,

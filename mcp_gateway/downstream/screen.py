@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeGuard
 
-import anyio
 from mcp_types import JSONRPCError, JSONRPCMessage, JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
@@ -86,9 +85,9 @@ class Screen:
 
             async def post(message: bytes, answered: Send) -> None:
                 try:
-                    await self._one(message, headers, dict(scope), _forever, answered)
+                    await self._one(message, headers, dict(scope), receive, answered)
                 except Refused as refused:
-                    await _refuse(400, refused, scope, _forever, answered)
+                    await _refuse(400, refused, scope, receive, answered)
 
             await answer(messages(body), post, send, session)
         else:
@@ -184,12 +183,6 @@ def check_revision(message: JSONRPCMessage, header: str | None) -> None:
     named = meta.get(PROTOCOL_VERSION) if isinstance(meta, dict) else None
     if named is not None and named != header:
         raise Refused(HEADER_MISMATCH, f"{REVISION_HEADER} header does not match the revision in _meta", message.id)
-
-
-async def _forever() -> Message:
-    """What one message of several hears of its client: nothing, since to leave is not to cancel in that revision."""
-    await anyio.sleep_forever()
-    raise AssertionError("it never wakes")
 
 
 async def _no_stream(scope: Scope, receive: Receive, send: Send) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from starlette.requests import Request
+from starlette.datastructures import Headers, QueryParams
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -40,16 +40,17 @@ class Selecting:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Three refusals: 1. no such profile; 2. no such mode; 3. a session of another profile, which is as unknown."""
-        request = Request(scope)
-        profile = request.path_params.get("profile")
-        mode = request.query_params.get("mode")
+        profile = scope.get("path_params", {}).get("profile")
+        mode = QueryParams(scope["query_string"]).get("mode") if scope["query_string"] else None
         if not self._parts.has_profile(profile):
             refusal: Response = _refusal(404, "not found", "not_found")
         elif mode is not None and mode not in tuple(Mode):
             refusal = _refusal(400, f"mode must be one of {', '.join(Mode)}", "invalid_params")
         else:
-            selection = Selection(profile, Mode(mode) if mode else None).over(self._parts.selection)
-            session = request.headers.get(SESSION_HEADER)
+            selection = self._parts.selection
+            if profile or mode:
+                selection = Selection(profile, Mode(mode) if mode else None).over(selection)
+            session = Headers(scope=scope).get(SESSION_HEADER)
             if session is None or self._parts.belongs(session, selection.profile):
                 await self._app({**scope, _KEY: selection}, receive, send)
                 return

@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 import anyio
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mcp_gateway.downstream.failures import told
@@ -25,7 +24,7 @@ logger = logging.getLogger(__name__)
 RENEWED_EVERY_S: Final = 1.0
 """How often it is asked who somebody is that was let in once; it costs a look at the keys (our choice)."""
 
-METHOD_HEADER: Final = "mcp-method"
+_LISTENS: Final = (b"mcp-method", b"subscriptions/listen")
 """The SDK refuses a request of 2026-07-28 whose body names another method (basic/transports/streamable-http)."""
 
 Renew = Callable[[Scope, Principal], Awaitable[Principal]]
@@ -108,4 +107,4 @@ class _Stream:
 
 
 def _stands(scope: Scope) -> bool:
-    return scope["method"] == "GET" or Headers(scope=scope).get(METHOD_HEADER) == "subscriptions/listen"
+    return scope["method"] == "GET" or _LISTENS in scope["headers"]

@@ -53,10 +53,12 @@ class CacheRules:
         self._states_ttl = states_ttl
         self._version = ""
         self._tools: dict[str, CacheRule] = {}
+        self._forgotten: set[str] = set()
 
     def configure(self, servers: Mapping[str, Caching]) -> None:
         self._servers = servers
         self._version = ""
+        self._forgotten.clear()
 
     def __call__(self, call: Call) -> CacheRule | None:
         route = call.route
@@ -67,9 +69,11 @@ class CacheRules:
 
     def _rule(self, call: Call, route: Route) -> CacheRule | None:
         if call.method == "tools/call":
-            return self._tool(route)
-        if call.method in _READS and self._states_ttl(route.server or ""):
-            server = route.server or ""
+            rule = self._tool(route)
+            return None if rule is not None and rule.use is Use.WRITE and self._is_forgotten(rule.server) else rule
+        server = route.server or ""
+        if call.method in _READS and self._states_ttl(server):
+            self._forgotten.discard(server)
             caching = self._servers.get(server, Caching())
             return CacheRule(Use.KEEP, server, credential=caching.credential, scope=caching.scope)
         return None
@@ -80,6 +84,17 @@ class CacheRules:
             self._tools = {entry.route.exposed: self._of(entry) for entry in catalog.entries(Kind.TOOL)}
             self._version = catalog.version
         return self._tools.get(route.exposed)
+
+    def _is_forgotten(self, server: str) -> bool:
+        """Whether nothing is left that a write could make wrong: an earlier one made all dead, and nothing is kept."""
+        caching = self._servers.get(server, Caching())
+        if caching.tools or caching.auto or self._states_ttl(server):
+            self._forgotten.discard(server)
+            return False
+        if server in self._forgotten:
+            return True
+        self._forgotten.add(server)
+        return False
 
     def _of(self, entry: CatalogEntry) -> CacheRule:
         server = entry.route.server or ""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -68,6 +69,7 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
     return proxy if "://" in proxy else f"http://{proxy}"
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """True for addresses of this machine and the names that stand for them (RFC 6761, section 6.3)."""
     try:

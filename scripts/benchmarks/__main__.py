@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 
-from benchmarks import cache, retrieval, sandbox
+from benchmarks import cache, relay, retrieval, sandbox
 from benchmarks.report import environment, markdown
 
-BENCHMARKS = {"cache": cache, "retrieval": retrieval, "sandbox": sandbox}
+BENCHMARKS = {"cache": cache, "relay": relay, "retrieval": retrieval, "sandbox": sandbox}
 
 
 def main() -> None:

@@ -46,7 +46,7 @@ def markdown(rows: Sequence[Row]) -> str:
 
 
 def _cell(value: str | float) -> str:
-    return value if isinstance(value, str) else f"{value:.3g}" if abs(value) >= 1 else f"{value:.3f}"
+    return str(value) if isinstance(value, str | int) else f"{value:.3g}" if abs(value) >= 1 else f"{value:.3f}"
 
 
 def per_call_s(act: Callable[[], object], calls: int, repeats: int) -> float:

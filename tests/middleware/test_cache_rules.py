@@ -142,3 +142,35 @@ def test_what_is_each_principals_own_is_kept_apart_and_not_at_all_while_nobody_k
         (Use.PASS, "c"),
     ]
     assert rule("eve", "up__other")[0] is Use.WRITE
+
+
+def legacy(server: str) -> bool:
+    return False
+
+
+def test_where_nothing_is_kept_one_write_makes_all_dead_and_the_next_cost_nothing() -> None:
+    built = catalog(tool={})
+    rules = CacheRules({}, lambda: built, legacy)
+    first, second = (rules(call(built, "up__tool")) for _ in range(2))
+
+    assert (first is not None and first.use, second) == (Use.WRITE, None)
+
+
+def test_a_write_counts_again_once_the_file_has_said_what_is_kept() -> None:
+    built = catalog(tool={})
+    rules = CacheRules({}, lambda: built, legacy)
+    rules(call(built, "up__tool"))
+    rules.configure({})
+
+    again = rules(call(built, "up__tool"))
+
+    assert again is not None
+    assert again.use is Use.WRITE
+
+
+@pytest.mark.parametrize("caching", [Caching(auto=True), Caching(tools=("other",))])
+def test_every_write_counts_where_tools_are_kept(caching: Caching) -> None:
+    built = catalog(tool={})
+    rules = CacheRules({"up": caching}, lambda: built, legacy)
+
+    assert [rule and rule.use for rule in (rules(call(built, "up__tool")) for _ in range(2))] == [Use.WRITE] * 2
