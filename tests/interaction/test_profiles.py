@@ -64,11 +64,11 @@ async def client(home: House, door: Door) -> AsyncIterator[Client]:
         yield client
 
 
-async def refused_as_unknown(asking: Any, message: str) -> None:
+async def refused_as_unknown(asking: Any, message: str, **told: str) -> None:
     with pytest.raises(MCPError) as refused:
         await asking
     code, text, data = error_of(refused.value)
-    assert (code, text, data) == (-32602, message, {"code": "unknown_name"})
+    assert (code, text, data) == (-32602, message, {"code": "unknown_name", **told})
 
 
 @shows("profiles")
@@ -110,7 +110,7 @@ async def test_hidden_prompts_resources_and_completions_are_unknown(client: Clie
         client.complete(reference, {"name": "who", "value": "A"}),
         "Unknown prompt: side__greet; did you mean 'up__greet'?",
     )
-    await refused_as_unknown(client.read_resource(HIDDEN), f"Unknown resource: {HIDDEN}")
+    await refused_as_unknown(client.read_resource(HIDDEN), f"Unknown resource: {HIDDEN}", uri=HIDDEN)
 
 
 @shows("profiles-hide")
