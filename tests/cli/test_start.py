@@ -24,7 +24,7 @@ RUNS = 25
 
 
 QUIET_S = 0.10
-"""What importing pydantic took where the promise was measured: a machine that needs longer for that is as much slower."""
+"""What importing pydantic took where the promise was measured; a machine that needs longer is as much slower."""
 
 
 def slowness() -> float:
