@@ -135,14 +135,14 @@ def main() -> None:
     if "deaf" in now:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if "sleeps" in now:
-        time.sleep(3.5)
+        time.sleep(3.5)  # the mood: a start that outlasts the wait for a first listing
     for line in sys.stdin:
         append("received", line.strip())
         message = json.loads(line)
         if "id" in message and "method" in message and (reply := reply_to(message)) is not None:
             send({"id": message["id"], **reply})
     if "deaf" in now:
-        time.sleep(600)
+        time.sleep(600)  # the mood: a process that stays when its input has ended
 
 
 if __name__ == "__main__":
